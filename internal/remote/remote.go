@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package remote holds what a propagator learned from the headers of one request, and the key under
+// which it stands in a Go context. Package propagation writes it; package tracing hands it to the
+// sampler. It exists so that tracing need not import propagation (which would link net/http).
+package remote
+
+import (
+	"context"
+
+	"go.opentelemetry.io/otel/trace"
+)
+
+// Decision is the sampling decision that a caller sent: accept, deny, or none at all.
+type Decision uint8
+
+// The three decisions. Defer is the zero value: the caller leaves the decision to us.
+const (
+	Defer Decision = iota
+	Deny
+	Accept
+)
+
+// String returns "defer", "deny" or "accept".
+func (d Decision) String() string {
+	switch d {
+	case Deny:
+		return "deny"
+	case Accept:
+		return "accept"
+	default:
+		return "defer"
+	}
+}
+
+// Remote is what arrived with one request. It is immutable once it stands in a Go context.
+type Remote struct {
+	// SpanContext is the caller's span, remote. It is invalid when no valid ids arrived.
+	SpanContext trace.SpanContext
+	// ParentSpanID is the caller's own parent, where the format carries it (B3), else zero.
+	ParentSpanID trace.SpanID
+	// Decision is the caller's sampling decision. It may be set without valid ids ("b3: 0").
+	Decision Decision
+	// Debug says that the caller forces this trace through all samplers (X-B3-Flags: 1). It implies
+	// Decision == Accept.
+	Debug bool
+	// Format names the format that was read: "w3c", "b3", "b3-single", or "" when only a request id
+	// arrived.
+	Format string
+	// TraceIDBits is the width of the trace id as it came, 64 or 128; 0 without an id.
+	TraceIDBits int
+	// RequestID is the x-request-id header byte for byte, or "".
+	RequestID string
+}
+
+type key struct{}
+
+// Key is the context key of a *Remote.
+var Key any = key{}
+
+// FromContext returns what arrived, or nil.
+func FromContext(ctx context.Context) *Remote {
+	r, _ := ctx.Value(Key).(*Remote)
+	return r
+}
