@@ -23,7 +23,7 @@ const hexDigits = "0123456789abcdef"
 func AppendJSONString(dst []byte, s string) []byte {
 	dst = append(dst, '"')
 	start := 0 // s[start:i] needs no escape and is not yet written
-	for i := 0; i < len(s); {
+	for i := plainPrefix(s); i < len(s); {
 		c := s[i]
 		if c < utf8.RuneSelf {
 			if c >= ' ' && c != '"' && c != '\\' {
@@ -46,6 +46,28 @@ func AppendJSONString(dst []byte, s string) []byte {
 	}
 	dst = append(dst, s[start:]...)
 	return append(dst, '"')
+}
+
+// plainPrefix returns how many bytes at the start of s, a multiple of eight, are ASCII that needs no
+// escape. Most keys and values of a span are nothing else; BenchmarkAppendJSONString shows the gain.
+func plainPrefix(s string) int {
+	const (
+		ones = 0x0101010101010101 // times a byte: that byte in all eight places
+		high = 0x80 * ones
+	)
+	i := 0
+	for ; i+8 <= len(s); i += 8 {
+		// The compiler makes one load of this.
+		u := uint64(s[i]) | uint64(s[i+1])<<8 | uint64(s[i+2])<<16 | uint64(s[i+3])<<24 |
+			uint64(s[i+4])<<32 | uint64(s[i+5])<<40 | uint64(s[i+6])<<48 | uint64(s[i+7])<<56
+		// The high bit is set in a byte that is not ASCII, is below ' ', or is one of the two that need
+		// an escape. Only such a byte borrows from the one above it, so the lowest is always seen.
+		quote, solidus := u^'"'*ones, u^'\\'*ones
+		if (u|(u-' '*ones)|(quote-ones)|(solidus-ones))&high != 0 {
+			break
+		}
+	}
+	return i
 }
 
 // appendEscape appends the escape sequence of a quotation mark, a reverse solidus or a control

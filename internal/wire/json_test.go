@@ -37,6 +37,8 @@ func TestAppendJSONString(t *testing.T) {
 		{"one U+FFFD for each invalid byte", "\xe2\x82", "\"\ufffd\ufffd\""},
 		{"surrogate half", "\xed\xa0\x80", "\"\ufffd\ufffd\ufffd\""},
 		{"overlong form", "\xc0\x80", "\"\ufffd\ufffd\""},
+		{"each place in eight bytes", "0\"23456701\"34567012\x01456", "\"0\\\"23456701\\\"34567012\\u0001456\""},
+		{"invalid byte behind eight", "01234567\xff", "\"01234567\ufffd\""},
 		{"escape after invalid byte", "\xff\"", "\"\ufffd\\\"\""},
 	}
 	for _, tt := range tests {
@@ -145,6 +147,31 @@ func TestQuoteJSONKeepsWhatStandsBefore(t *testing.T) {
 	t.Parallel()
 	dst := wire.QuoteJSON([]byte(`{"k":["a","b\\"]`), len(`{"k":`))
 	assert.Equal(t, `{"k":"[\"a\",\"b\\\\\"]"`, string(dst))
+}
+
+// Each byte in each place of a string long enough for the fast path.
+func TestAppendJSONStringEveryByteEverywhere(t *testing.T) {
+	t.Parallel()
+	for c := range 256 {
+		for i := range 17 {
+			text := bytes.Repeat([]byte("~ "), 9)[:17]
+			text[i] = byte(c)
+			want := string([]rune(string(text)))
+			require.Equal(t, want, decode[string](t, wire.AppendJSONString(nil, string(text))), "%q", text)
+		}
+	}
+}
+
+func BenchmarkAppendJSONString(b *testing.B) {
+	texts := []string{"http.request.method", "GET", "url.path", "/api/v1/carts/1234567890/items", "peer.service", "redis"}
+	dst := make([]byte, 0, 1<<10)
+	b.ReportAllocs()
+	for b.Loop() {
+		dst = dst[:0]
+		for _, s := range texts {
+			dst = wire.AppendJSONString(dst, s)
+		}
+	}
 }
 
 func FuzzAppendJSONString(f *testing.F) {
