@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package transport
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// ParseURL parses the URL of a backend: http or https, with a host. Its errors name the URL without
+// user information and query.
+func ParseURL(raw string) (*url.URL, error) {
+	u, err := url.Parse(raw)
+	if err != nil {
+		var parse *url.Error
+		if errors.As(err, &parse) {
+			err = parse.Err // the outer text repeats the URL as it is
+		}
+		return nil, fmt.Errorf("url %q: %w", Redact(raw), err)
+	}
+	if u.Scheme != "http" && u.Scheme != "https" {
+		return nil, fmt.Errorf("url %q: scheme must be http or https", Redact(raw))
+	}
+	if u.Hostname() == "" {
+		return nil, fmt.Errorf("url %q: no host", Redact(raw))
+	}
+	return u, nil
+}
+
+// Redact returns a URL, valid or not, without what may be secret: user information, query and
+// fragment.
+func Redact(raw string) string {
+	if u, err := url.Parse(raw); err == nil {
+		u.User, u.RawQuery, u.ForceQuery, u.Fragment, u.RawFragment = nil, "", false, "", ""
+		return u.String()
+	}
+	// What stands before the last @ may be a password that made the URL invalid.
+	raw, _, _ = strings.Cut(raw, "?")
+	scheme, rest, found := strings.Cut(raw, "://")
+	if !found {
+		return raw[strings.LastIndexByte(raw, '@')+1:]
+	}
+	return scheme + "://" + rest[strings.LastIndexByte(rest, '@')+1:]
+}
+
+// Header makes a header of the given fields, for a [Config]. It refuses what net/http would refuse
+// with each request, a field given twice in different spelling, and the reserved fields, which the
+// exporter sets itself; reserved holds canonical names.
+func Header(fields map[string]string, reserved ...string) (http.Header, error) {
+	h := make(http.Header, len(fields))
+	for name, value := range fields {
+		key := http.CanonicalHeaderKey(name)
+		switch {
+		case !validName(name):
+			return nil, fmt.Errorf("header %q: not a valid name", name)
+		case !validValue(value):
+			return nil, fmt.Errorf("header %q: the value has control characters", name)
+		case h[key] != nil:
+			return nil, fmt.Errorf("header %q: given twice", key)
+		}
+		for _, r := range reserved {
+			if key == r {
+				return nil, fmt.Errorf("header %q: set by the exporter, cannot be changed", name)
+			}
+		}
+		h[key] = []string{value}
+	}
+	return h, nil
+}
+
+// validName reports whether s is a token (RFC 9110, section 5.6.2).
+func validName(s string) bool {
+	for i := range len(s) {
+		c := s[i]
+		switch {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
+		case strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0:
+		default:
+			return false
+		}
+	}
+	return s != ""
+}
+
+// validValue reports whether s may stand in a header field (RFC 9110, section 5.5).
+func validValue(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' && c != '\t' || c == 0x7f {
+			return false
+		}
+	}
+	return true
+}
