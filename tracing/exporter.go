@@ -25,12 +25,13 @@ type Exporter interface {
 // span's memory back, and holds nothing but bytes while a backend is slow or away. Retrying and
 // splitting a batch that is too large need no span any more.
 //
-// AppendResource, AppendSpan and AppendRequest are called from one goroutine at a time;
-// SendRequest is called from one other goroutine at a time, side by side with them.
+// AppendResource is called first, once for each provider. Then AppendSpan is called from one
+// goroutine at a time, and side by side with it AppendRequest and SendRequest from one other. An
+// exporter that is given to several providers is called by all of them.
 type EncodingExporter interface {
 	Exporter
 	// AppendResource appends what the exporter needs of the resource in every request. The pipeline
-	// calls it once and shows the result to each AppendRequest as [EncodedBatch.Resource].
+	// keeps it and shows the result to each AppendRequest as [EncodedBatch.Resource].
 	AppendResource(dst []byte, r *Resource) []byte
 	// AppendSpan appends one span and returns the extended slice. What it appends is opaque to the
 	// pipeline and need not be a part of the request as it stands: AppendRequest may take it apart.

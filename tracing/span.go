@@ -2,5 +2,255 @@
 
 package tracing
 
-// Span is one timed operation.
-type Span struct{}
+import (
+	"context"
+	"fmt"
+	"reflect"
+	"runtime"
+	"sync"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/trace"
+)
+
+// Span is one timed operation: a handle that is safe for concurrent use, for as long as anyone holds
+// it. What it records stands in a record behind it, which End detaches and the pipeline reuses; from
+// then on every method is a no-op, SpanContext still answers, and nothing of another span can be
+// read or written through it. All methods accept a nil *Span, which is no span.
+//
+// The methods that OpenTelemetry defines follow its specification (trace/api.md, "Span").
+type Span struct {
+	*identity
+	base context.Context // the Go context below the node that this span is
+	id   trace.SpanID
+
+	mu  sync.Mutex // guards rec and, while it is not nil, what it points to
+	rec *record    // nil: not recording; &abandoned: ended from outside
+}
+
+var (
+	_ trace.Span    = (*Span)(nil)
+	_ fmt.Formatter = (*Span)(nil)
+)
+
+// hold locks the span and returns its record, or nil, unlocked, if it is not recording.
+func (s *Span) hold() *record {
+	if s == nil {
+		return nil
+	}
+	s.mu.Lock()
+	if r := s.rec; r != nil && r != &abandoned {
+		return r
+	}
+	s.mu.Unlock()
+	return nil
+}
+
+// SpanContext returns the span's identity. It never changes.
+func (s *Span) SpanContext() trace.SpanContext {
+	if s == nil {
+		return trace.SpanContext{}
+	}
+	return s.identity.spanContext(s.id)
+}
+
+// TracerProvider returns the provider that made the span.
+func (s *Span) TracerProvider() trace.TracerProvider {
+	if s == nil {
+		return noopProvider
+	}
+	return s.provider
+}
+
+// IsRecording says whether the span takes data: it was not sampled out and has not ended.
+func (s *Span) IsRecording() bool {
+	if s.hold() == nil {
+		return false
+	}
+	s.mu.Unlock()
+	return true
+}
+
+// SetName replaces the span's name.
+func (s *Span) SetName(name string) {
+	if r := s.hold(); r != nil {
+		r.name = name
+		s.mu.Unlock()
+	}
+}
+
+// SetAttributes sets attributes; the last value of a key wins. Those with an empty key, and those
+// beyond [SpanLimits], are refused and counted.
+func (s *Span) SetAttributes(attrs ...attribute.KeyValue) {
+	if r := s.hold(); r != nil {
+		r.setAttributes(&s.provider.limits, attrs)
+		s.mu.Unlock()
+	}
+}
+
+// SetStatus sets the status. Ok is final; Error replaces Unset and an earlier Error. The
+// description counts for Error only.
+func (s *Span) SetStatus(code codes.Code, description string) {
+	if r := s.hold(); r != nil {
+		r.setStatus(code, description)
+		s.mu.Unlock()
+	}
+}
+
+// AddEvent adds a timed note.
+func (s *Span) AddEvent(name string, opts ...trace.EventOption) {
+	if s == nil || !s.IsRecording() {
+		return
+	}
+	var cfg trace.EventConfig
+	if len(opts) > 0 {
+		cfg = trace.NewEventConfig(opts...)
+	}
+	s.addEvent(name, cfg.Timestamp(), cfg.Attributes())
+}
+
+// addEvent adds an event; a zero at is now.
+func (s *Span) addEvent(name string, at time.Time, attrs []attribute.KeyValue) {
+	mono := s.provider.mono()
+	if r := s.hold(); r != nil {
+		if at.IsZero() {
+			at = time.Unix(0, r.start+(mono-r.startMono))
+		}
+		r.addEvent(&s.provider.limits, name, at, attrs)
+		s.mu.Unlock()
+	}
+}
+
+// AddLink adds a reference to another span context. One that is invalid and carries neither
+// attributes nor a trace state is ignored.
+func (s *Span) AddLink(link trace.Link) {
+	if !link.SpanContext.IsValid() && len(link.Attributes) == 0 && link.SpanContext.TraceState().Len() == 0 {
+		return
+	}
+	if r := s.hold(); r != nil {
+		r.addLink(&s.provider.limits, link)
+		s.mu.Unlock()
+	}
+}
+
+// RecordError adds an event "exception" with the error's type and text. It does not change the
+// status. A nil error is ignored.
+func (s *Span) RecordError(err error, opts ...trace.EventOption) {
+	if err == nil || s == nil || !s.IsRecording() {
+		return
+	}
+	var cfg trace.EventConfig
+	if len(opts) > 0 {
+		cfg = trace.NewEventConfig(opts...)
+	}
+	s.addException(typeName(err), err.Error(), cfg.StackTrace(), cfg.Timestamp(), cfg.Attributes())
+}
+
+// Attribute keys and event name of the semantic conventions for exceptions.
+const (
+	exceptionEvent                    = "exception"
+	exceptionTypeKey    attribute.Key = "exception.type"
+	exceptionMessageKey attribute.Key = "exception.message"
+	exceptionStackKey   attribute.Key = "exception.stacktrace"
+)
+
+func (s *Span) addException(typ, message string, stack bool, at time.Time, more []attribute.KeyValue) {
+	attrs := make([]attribute.KeyValue, 0, 3+len(more))
+	attrs = append(attrs, exceptionTypeKey.String(typ), exceptionMessageKey.String(message))
+	if stack {
+		attrs = append(attrs, exceptionStackKey.String(stackTrace()))
+	}
+	s.addEvent(exceptionEvent, at, append(attrs, more...))
+}
+
+// typeName returns the name of v's type as the OpenTelemetry SDK writes it: with its import path.
+func typeName(v any) string {
+	t := reflect.TypeOf(v)
+	if t.PkgPath() == "" && t.Name() == "" { // a pointer or another unnamed type
+		return t.String()
+	}
+	return t.PkgPath() + "." + t.Name()
+}
+
+func stackTrace() string {
+	buf := make([]byte, 4<<10)
+	return string(buf[:runtime.Stack(buf, false)])
+}
+
+// End ends the span and hands it to the pipeline. Further calls do nothing. In a panicking goroutine
+// (defer span.End()) it records the panic as an exception event and as status Error, and the panic
+// goes on.
+func (s *Span) End(opts ...trace.SpanEndOption) {
+	if s == nil {
+		return
+	}
+	// recover works only in the function that was deferred: here and in Finish.
+	if v := recover(); v != nil {
+		defer panic(v)
+		s.recordPanic(v, opts)
+	}
+	var at time.Time
+	if len(opts) > 0 {
+		cfg := trace.NewSpanEndConfig(opts...)
+		at = cfg.Timestamp()
+	}
+	s.end(at)
+}
+
+func (s *Span) recordPanic(v any, opts []trace.SpanEndOption) {
+	if !s.IsRecording() {
+		return
+	}
+	cfg := trace.NewSpanEndConfig(opts...)
+	message := fmt.Sprint(v)
+	s.addException(typeName(v), message, cfg.StackTrace(), time.Time{}, nil)
+	s.SetStatus(codes.Error, message)
+}
+
+// end ends the span; a zero at is now.
+func (s *Span) end(at time.Time) {
+	p := s.provider
+	mono := p.mono()
+	s.mu.Lock()
+	r := s.rec
+	if r == nil || r == &abandoned || r.ending {
+		if r == &abandoned {
+			s.rec = nil
+			p.endedLate.Add(1)
+		}
+		s.mu.Unlock()
+		return
+	}
+	if at.IsZero() {
+		r.end = r.start + (mono - r.startMono)
+	} else {
+		r.end = at.UnixNano()
+	}
+	if len(p.processors) == 0 {
+		s.rec = nil
+		s.mu.Unlock()
+	} else {
+		r.ending = true // a second End finds it; the record cannot move
+		s.mu.Unlock()
+		for _, proc := range p.processors {
+			proc.OnEnding(s)
+		}
+		s.mu.Lock()
+		s.rec = nil
+		s.mu.Unlock()
+		p.onEnd(r)
+	}
+	s.local.finish(r)
+}
+
+// Format prints the span's ids, whatever the verb: never what it records, so that printing a Go
+// context neither races nor leaks attributes.
+func (s *Span) Format(f fmt.State, _ rune) {
+	if s == nil {
+		fmt.Fprint(f, "span(nil)")
+		return
+	}
+	fmt.Fprintf(f, "span(%s/%s)", s.traceID, s.id)
+}

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package tracing
+
+import (
+	"context"
+	"sync/atomic"
+)
+
+// global is the provider that package-level functions use; nil before SetGlobal.
+var global atomic.Pointer[Provider]
+
+var globalTracer = &Tracer{scope: &Scope{Name: "default"}}
+
+// SetGlobal makes p the provider of [NewTracer], [StartSpan] and [ActiveSpan]; nil makes them no-ops
+// again. Tracers made before follow. It does not touch OpenTelemetry's global provider.
+func SetGlobal(p *Provider) { global.Store(p) }
+
+// NewTracer returns a tracer of the global provider. One made before [SetGlobal], in a package
+// variable for example, works after it.
+func NewTracer(name string, opts ...TracerOption) *Tracer { return newTracer(name, opts) }
+
+// StartSpan starts a span on the global provider; see [Tracer.StartSpan].
+func StartSpan(ctx context.Context, name string, opts ...SpanOption) (context.Context, *Span) {
+	return globalTracer.StartSpan(ctx, name, opts...)
+}
+
+// ActiveSpan returns the active span of the global provider; see [Tracer.ActiveSpan].
+func ActiveSpan(ctx context.Context) *Span { return globalTracer.ActiveSpan(ctx) }

@@ -1,0 +1,331 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package tracing
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"reflect"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+
+	"github.com/spandrel-go/spandrel/sampling"
+)
+
+// Option sets up a [Provider].
+type Option interface{ apply(*config) }
+
+type optionFunc func(*config)
+
+func (f optionFunc) apply(c *config) { f(c) }
+
+type config struct {
+	exporters  []exporterConfig
+	processors []Processor
+	sampler    sampling.Sampler
+	attrs      []attribute.KeyValue
+	limits     SpanLimits
+	ids        IDGenerator
+	logger     *slog.Logger
+	openLimit  int
+	errs       []error
+}
+
+type exporterConfig struct {
+	exporter Exporter
+	opts     []PipelineOption
+}
+
+// DefaultOpenSpanLimit is the default of [WithOpenSpanLimit].
+const DefaultOpenSpanLimit = 1 << 17
+
+func newConfig(opts []Option) (config, error) {
+	c := config{
+		sampler:   sampling.ParentBased(sampling.AlwaysOn()),
+		logger:    slog.Default(),
+		openLimit: DefaultOpenSpanLimit,
+	}
+	for _, o := range opts {
+		if o == nil {
+			c.fail("Option: nil")
+			continue
+		}
+		o.apply(&c)
+	}
+	return c, errors.Join(c.errs...)
+}
+
+func (c *config) fail(format string, args ...any) {
+	c.errs = append(c.errs, fmt.Errorf("tracing: "+format, args...))
+}
+
+// isNil says whether v is nil or an interface that holds a nil pointer.
+func isNil(v any) bool {
+	if v == nil {
+		return true
+	}
+	r := reflect.ValueOf(v)
+	switch r.Kind() {
+	case reflect.Pointer, reflect.Map, reflect.Func, reflect.Chan, reflect.Slice:
+		return r.IsNil()
+	}
+	return false
+}
+
+// WithExporter adds an exporter with a pipeline of its own: a queue, a worker and batches. Several
+// exporters do not slow each other down. The provider shuts the exporter down. Nil is an error.
+func WithExporter(e Exporter, opts ...PipelineOption) Option {
+	return optionFunc(func(c *config) {
+		if isNil(e) {
+			c.fail("WithExporter: exporter is nil")
+			return
+		}
+		c.exporters = append(c.exporters, exporterConfig{e, opts})
+	})
+}
+
+// WithProcessor adds a processor behind those already there. Nil is an error.
+func WithProcessor(p Processor) Option {
+	return optionFunc(func(c *config) {
+		if isNil(p) {
+			c.fail("WithProcessor: processor is nil")
+			return
+		}
+		c.processors = append(c.processors, p)
+	})
+}
+
+// WithSampler sets the sampler. The default is ParentBased(AlwaysOn). Nil is an error.
+func WithSampler(s sampling.Sampler) Option {
+	return optionFunc(func(c *config) {
+		if isNil(s) {
+			c.fail("WithSampler: sampler is nil")
+			return
+		}
+		c.sampler = s
+	})
+}
+
+// WithServiceName sets the resource attribute service.name, which names the service in every
+// backend. The default is "unknown_service:" and the name of the executable. "" is an error.
+func WithServiceName(name string) Option {
+	return optionFunc(func(c *config) {
+		if name == "" {
+			c.fail("WithServiceName: name is empty")
+			return
+		}
+		c.attrs = append(c.attrs, serviceNameKey.String(name))
+	})
+}
+
+// WithResource adds attributes of the process; the last value of a key wins.
+func WithResource(attrs ...attribute.KeyValue) Option {
+	return optionFunc(func(c *config) { c.attrs = append(c.attrs, attrs...) })
+}
+
+// WithSpanLimits bounds what one span may hold; see [SpanLimits] for the defaults.
+func WithSpanLimits(l SpanLimits) Option {
+	return optionFunc(func(c *config) { c.limits = l })
+}
+
+// WithIDGenerator replaces the random ids. Nil is an error.
+func WithIDGenerator(g IDGenerator) Option {
+	return optionFunc(func(c *config) {
+		if isNil(g) {
+			c.fail("WithIDGenerator: generator is nil")
+			return
+		}
+		c.ids = g
+	})
+}
+
+// WithLogger sets where the provider reports that a backend fails and that it recovers. The default
+// is slog.Default() at the time of [NewProvider]. Nil is an error.
+func WithLogger(l *slog.Logger) Option {
+	return optionFunc(func(c *config) {
+		if l == nil {
+			c.fail("WithLogger: logger is nil")
+			return
+		}
+		c.logger = l
+	})
+}
+
+// WithOpenSpanLimit bounds how many spans may be held before they are handed over, most of them
+// open: a program that never ends its spans must not grow without end. Beyond it the local traces
+// that have been open longest are exported as they are, their open spans marked span.unfinished,
+// and counted in [Stats.Unfinished]. A held span takes about half a kilobyte and what it records.
+// The default is [DefaultOpenSpanLimit]; n must be positive. The limit is kept to about ten spans
+// for each trace.
+func WithOpenSpanLimit(n int) Option {
+	return optionFunc(func(c *config) {
+		if err := checkPositive("WithOpenSpanLimit", n); err != nil {
+			c.errs = append(c.errs, err)
+			return
+		}
+		c.openLimit = n
+	})
+}
+
+// PipelineOption sets up what stands between a provider and one exporter.
+type PipelineOption interface{ apply(*pipelineConfig) }
+
+type pipelineOptionFunc func(*pipelineConfig)
+
+func (f pipelineOptionFunc) apply(c *pipelineConfig) { f(c) }
+
+type pipelineConfig struct {
+	queueSpans, queueBytes int
+	batchSpans, batchBytes int
+	delay, timeout         time.Duration
+	queueWait              time.Duration
+	errs                   []error
+}
+
+// Defaults of the pipeline. The numbers of spans and the times are those that OpenTelemetry's
+// specification gives its batch processor (trace/sdk.md, "Batching processor").
+const (
+	DefaultQueueSpans    = 2048
+	DefaultQueueBytes    = 16 << 20
+	DefaultBatchSpans    = 512
+	DefaultBatchBytes    = 1 << 20
+	DefaultBatchDelay    = 5 * time.Second
+	DefaultExportTimeout = 30 * time.Second
+)
+
+func newPipelineConfig(opts []PipelineOption) (pipelineConfig, error) {
+	c := pipelineConfig{
+		queueSpans: DefaultQueueSpans,
+		queueBytes: DefaultQueueBytes,
+		batchSpans: DefaultBatchSpans,
+		batchBytes: DefaultBatchBytes,
+		delay:      DefaultBatchDelay,
+		timeout:    DefaultExportTimeout,
+	}
+	for _, o := range opts {
+		if o == nil {
+			c.errs = append(c.errs, errors.New("tracing: PipelineOption: nil"))
+			continue
+		}
+		o.apply(&c)
+	}
+	return c, errors.Join(c.errs...)
+}
+
+func positive(option string, n int, set func(*pipelineConfig)) PipelineOption {
+	return pipelineOptionFunc(func(c *pipelineConfig) {
+		if err := checkPositive(option, n); err != nil {
+			c.errs = append(c.errs, err)
+			return
+		}
+		set(c)
+	})
+}
+
+func positiveDuration(option string, d time.Duration, set func(*pipelineConfig)) PipelineOption {
+	return pipelineOptionFunc(func(c *pipelineConfig) {
+		if d <= 0 {
+			c.errs = append(c.errs, fmt.Errorf("tracing: %s: %v is not positive", option, d))
+			return
+		}
+		set(c)
+	})
+}
+
+// WithQueueSpans bounds the ended spans that wait for the exporter. When the queue is full, spans
+// are dropped and counted (see [WithQueueWait]). Default [DefaultQueueSpans]; n must be positive.
+func WithQueueSpans(n int) PipelineOption {
+	return positive("WithQueueSpans", n, func(c *pipelineConfig) { c.queueSpans = n })
+}
+
+// WithQueueBytes bounds the estimated bytes of the spans that wait and, for an exporter that
+// encodes, again the bytes that wait for the backend: the pipeline holds at most twice n, and the
+// batch that is being made and the one that is being sent. Default [DefaultQueueBytes]; n must be
+// positive.
+func WithQueueBytes(n int) PipelineOption {
+	return positive("WithQueueBytes", n, func(c *pipelineConfig) { c.queueBytes = n })
+}
+
+// WithBatchSpans bounds the spans of one batch. Default [DefaultBatchSpans]; n must be positive.
+func WithBatchSpans(n int) PipelineOption {
+	return positive("WithBatchSpans", n, func(c *pipelineConfig) { c.batchSpans = n })
+}
+
+// WithBatchBytes bounds the encoded bytes of one batch; a single larger span still makes a batch of
+// its own. Default [DefaultBatchBytes]; n must be positive. It has no effect on an exporter that
+// does not encode.
+func WithBatchBytes(n int) PipelineOption {
+	return positive("WithBatchBytes", n, func(c *pipelineConfig) { c.batchBytes = n })
+}
+
+// WithBatchDelay bounds how long an ended span waits before it is given to the exporter, also a
+// span of a local trace that goes on. The pipeline wakes three times in it. Default
+// [DefaultBatchDelay]; d must be positive.
+func WithBatchDelay(d time.Duration) PipelineOption {
+	return positiveDuration("WithBatchDelay", d, func(c *pipelineConfig) { c.delay = d })
+}
+
+// WithExportTimeout bounds one call of the exporter. Default [DefaultExportTimeout]; d must be
+// positive.
+func WithExportTimeout(d time.Duration) PipelineOption {
+	return positiveDuration("WithExportTimeout", d, func(c *pipelineConfig) { c.timeout = d })
+}
+
+// WithQueueWait makes End wait up to d for room in a full queue before the spans are dropped. It
+// slows the program down to the speed of the backend: use it where no span may be lost and nobody
+// waits for the program, such as in a batch job. The default is not to wait; d must be positive.
+func WithQueueWait(d time.Duration) PipelineOption {
+	return positiveDuration("WithQueueWait", d, func(c *pipelineConfig) { c.queueWait = d })
+}
+
+// TracerOption sets up a tracer made by [NewTracer] or [Provider.NewTracer].
+type TracerOption interface{ apply(*tracerConfig) }
+
+type tracerOptionFunc func(*tracerConfig)
+
+func (f tracerOptionFunc) apply(c *tracerConfig) { f(c) }
+
+type tracerConfig struct {
+	version string
+	sampler sampling.Sampler
+	noop    bool
+}
+
+// WithVersion sets the version of the instrumentation scope.
+func WithVersion(version string) TracerOption {
+	return tracerOptionFunc(func(c *tracerConfig) { c.version = version })
+}
+
+// WithTracerSampler gives the tracer a sampler of its own in place of the provider's. Nil does
+// nothing.
+func WithTracerSampler(s sampling.Sampler) TracerOption {
+	return tracerOptionFunc(func(c *tracerConfig) {
+		if !isNil(s) {
+			c.sampler = s
+		}
+	})
+}
+
+// WithSamplingRate gives the tracer Kong's sampler: roots are kept at the given rate, by their trace
+// id, and children follow their parent. As in Kong a rate of 1 or more keeps all, one of 0 or less
+// none; NaN keeps none.
+func WithSamplingRate(rate float64) TracerOption {
+	return tracerOptionFunc(func(c *tracerConfig) {
+		if rate > 1 {
+			rate = 1
+		}
+		if !(rate > 0) {
+			rate = 0
+		}
+		if s, err := sampling.KongRatio(rate); err == nil { // rate is in range
+			c.sampler = sampling.ParentBased(s)
+		}
+	})
+}
+
+// WithNoop makes a tracer that starts no spans.
+func WithNoop() TracerOption {
+	return tracerOptionFunc(func(c *tracerConfig) { c.noop = true })
+}

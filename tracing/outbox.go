@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package tracing
+
+import (
+	"sync"
+	"time"
+)
+
+// outbox holds the batches that wait for the sender: first in, first out. The worker puts, the
+// sender takes.
+type outbox struct {
+	maxBytes int
+	wake     chan struct{} // capacity 1; put sends, the sender receives
+
+	mu     sync.Mutex // guards all below
+	list   []*batch
+	bytes  int
+	closed bool          // nothing is put any more
+	room   chan struct{} // closed by get when the worker waits for room; nil when it does not
+	spare  *batch        // an empty one, with its buffers
+}
+
+// keepBatchBytes caps the buffer that an empty batch keeps: a little above the default batch size.
+const keepBatchBytes = DefaultBatchBytes + DefaultBatchBytes/4
+
+// put adds a batch.
+func (o *outbox) put(b *batch) {
+	o.mu.Lock()
+	o.list = append(o.list, b)
+	o.bytes += len(b.data)
+	o.mu.Unlock()
+	o.tell()
+}
+
+// putBounded adds a batch unless more bytes would wait than may; it waits for room up to d, or until
+// stop is closed. An empty outbox takes any batch.
+func (o *outbox) putBounded(b *batch, d time.Duration, stop <-chan struct{}) bool {
+	var timeout *time.Timer
+	o.mu.Lock()
+	for o.bytes > 0 && o.bytes+len(b.data) > o.maxBytes {
+		if d == 0 {
+			o.mu.Unlock()
+			return false
+		}
+		if timeout == nil {
+			timeout = time.NewTimer(d)
+			defer timeout.Stop()
+		}
+		if o.room == nil {
+			o.room = make(chan struct{})
+		}
+		room := o.room
+		o.mu.Unlock()
+		select {
+		case <-room:
+		case <-timeout.C:
+			return false
+		case <-stop:
+			return false
+		}
+		o.mu.Lock()
+	}
+	o.list = append(o.list, b)
+	o.bytes += len(b.data)
+	o.mu.Unlock()
+	o.tell()
+	return true
+}
+
+func (o *outbox) tell() {
+	select {
+	case o.wake <- struct{}{}:
+	default:
+	}
+}
+
+// close says that nothing is put any more.
+func (o *outbox) close() {
+	o.mu.Lock()
+	o.closed = true
+	o.mu.Unlock()
+	o.tell()
+}
+
+// get waits for a batch. It returns nil once the outbox is closed and empty.
+func (o *outbox) get() *batch {
+	for {
+		o.mu.Lock()
+		if len(o.list) > 0 {
+			b := o.list[0]
+			copy(o.list, o.list[1:])
+			o.list[len(o.list)-1] = nil
+			o.list = o.list[:len(o.list)-1]
+			o.bytes -= len(b.data)
+			if o.room != nil {
+				close(o.room)
+				o.room = nil
+			}
+			o.mu.Unlock()
+			return b
+		}
+		closed := o.closed
+		o.mu.Unlock()
+		if closed {
+			return nil
+		}
+		<-o.wake
+	}
+}
+
+// blank returns an empty batch, the spare one if there is one.
+func (o *outbox) blank() *batch {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if b := o.spare; b != nil {
+		o.spare = nil
+		return b
+	}
+	return &batch{}
+}
+
+// recycle takes back a batch that nobody uses any more.
+func (o *outbox) recycle(b *batch) {
+	if cap(b.data) > keepBatchBytes || b.done != nil || b.marker != nil {
+		return
+	}
+	b.spans, b.data, b.ends = 0, b.data[:0], b.ends[:0]
+	o.mu.Lock()
+	o.spare = b
+	o.mu.Unlock()
+}

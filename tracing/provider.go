@@ -1,0 +1,331 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package tracing
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/embedded"
+)
+
+// Provider makes tracers and owns what their spans pass through: sampler, processors, and a pipeline
+// for each exporter. It implements OpenTelemetry's trace.TracerProvider. All methods are safe for
+// concurrent use.
+type Provider struct {
+	embedded.TracerProvider
+	resource      *Resource
+	limits        SpanLimits // resolved
+	ids           IDGenerator
+	processors    []Processor
+	pipelines     []*pipeline
+	logger        *slog.Logger
+	openLimit     int64
+	epoch         time.Time // where the monotonic clock of mono begins
+	unsampledInfo traceInfo // of all spans that are not recorded and have no trace state
+	noop          bool
+
+	sampler atomic.Pointer[samplerChoice]
+	closed  atomic.Bool // set by Shutdown: no span is recorded any more
+
+	startedLate, endedLate atomic.Uint64
+	unfinished             atomic.Uint64 // spans that Shutdown found open
+
+	shutdownOnce sync.Once
+	shutdownDone chan struct{} // closed when the first Shutdown has returned
+	shutdownErr  error         // what it returned
+
+	stopSweeper chan struct{}  // closed by Shutdown
+	sweeper     sync.WaitGroup // the goroutine that sweeps
+
+	mu      sync.Mutex // guards tracers
+	tracers map[tracerKey]*Tracer
+
+	shards [shardCount]shard
+}
+
+var _ trace.TracerProvider = (*Provider)(nil)
+
+// tracerKey is what a tracer is memoised by.
+type tracerKey struct {
+	name, version, schemaURL string
+	attrs                    attribute.Distinct
+	kong                     bool // made by NewTracer, where options count at the first call only
+}
+
+// maxTracers bounds how many tracers are memoised: names may come from a program's input.
+const maxTracers = 4096
+
+// NewProvider makes a provider. Without an exporter and without a processor its spans go nowhere.
+// The error names each option that is wrong. The caller calls [Provider.Shutdown] in the end.
+//
+// A provider with exporters has one goroutine of its own and two for each of them; without exporters
+// it has none.
+func NewProvider(opts ...Option) (*Provider, error) {
+	c, err := newConfig(opts)
+	if err != nil {
+		return nil, err
+	}
+	learnSpanKey()
+	p := &Provider{
+		resource:     defaultResource(c.attrs),
+		limits:       c.limits.resolved(),
+		ids:          c.ids,
+		processors:   c.processors,
+		logger:       c.logger,
+		openLimit:    int64(c.openLimit),
+		epoch:        time.Now(),
+		shutdownDone: make(chan struct{}),
+		stopSweeper:  make(chan struct{}),
+		tracers:      map[tracerKey]*Tracer{},
+	}
+	p.unsampledInfo.provider = p
+	p.sampler.Store(chooseSampler(c.sampler))
+	var errs []error
+	for _, e := range c.exporters {
+		pc, err := newPipelineConfig(e.opts)
+		errs = append(errs, err)
+		p.pipelines = append(p.pipelines, newPipeline(p, e.exporter, pc))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	var delay time.Duration
+	for _, pl := range p.pipelines {
+		pl.start()
+		if d := pl.cfg.delay; delay == 0 || d < delay {
+			delay = d
+		}
+	}
+	if delay > 0 {
+		p.sweeper.Go(func() { p.sweepEvery(max(delay/delayParts, 1)) })
+	}
+	return p, nil
+}
+
+// Tracer returns the tracer of the named instrumentation scope; the same arguments give the same
+// tracer.
+func (p *Provider) Tracer(name string, opts ...trace.TracerOption) trace.Tracer {
+	cfg := trace.NewTracerConfig(opts...)
+	attrs := cfg.InstrumentationAttributes()
+	key := tracerKey{
+		name: name, version: cfg.InstrumentationVersion(), schemaURL: cfg.SchemaURL(),
+		attrs: attrs.Equivalent(),
+	}
+	return p.memo(key, func() *Tracer {
+		return &Tracer{provider: p, noop: p.noop, scope: &Scope{
+			Name: name, Version: key.version, SchemaURL: key.schemaURL, Attributes: attrs.ToSlice(),
+		}}
+	})
+}
+
+// NewTracer returns the named tracer, as Kong's kong.tracing.new does: the same name gives the same
+// tracer, and options count at the first call only. Its spans are those of [Provider.Tracer]; it
+// returns the concrete type, through which starting a span costs least.
+func (p *Provider) NewTracer(name string, opts ...TracerOption) *Tracer {
+	return p.memo(tracerKey{name: name, kong: true}, func() *Tracer {
+		t := newTracer(name, opts)
+		t.provider = p
+		t.noop = t.noop || p.noop
+		return t
+	})
+}
+
+func newTracer(name string, opts []TracerOption) *Tracer {
+	var c tracerConfig
+	for _, o := range opts {
+		if o != nil {
+			o.apply(&c)
+		}
+	}
+	t := &Tracer{noop: c.noop, scope: &Scope{Name: name, Version: c.version}}
+	if c.sampler != nil {
+		t.sampler = chooseSampler(c.sampler)
+	}
+	return t
+}
+
+func (p *Provider) memo(key tracerKey, make func() *Tracer) *Tracer {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if t, ok := p.tracers[key]; ok {
+		return t
+	}
+	t := make()
+	if len(p.tracers) < maxTracers && p.tracers != nil {
+		p.tracers[key] = t
+	}
+	return t
+}
+
+// ForceFlush gives every span that has ended before the call to the exporters and waits until they
+// have delivered or dropped it, or ctx is done. Spans of local traces that go on are included. The
+// error says what was not delivered.
+func (p *Provider) ForceFlush(ctx context.Context) error {
+	errs := make([]error, 0, len(p.processors)+len(p.pipelines))
+	for _, proc := range p.processors {
+		errs = append(errs, proc.ForceFlush(ctx))
+	}
+	p.sweep(0)
+	errs = append(errs, p.each(func(pl *pipeline) error { return pl.flush(ctx) }))
+	return errors.Join(errs...)
+}
+
+// Shutdown ends the provider: it stops recording, exports what is waiting and what is open, marked
+// span.unfinished, and shuts processors and exporters down, the exporters side by side. It returns
+// when that is done or ctx is, and then the provider's goroutines are gone; the error says what was
+// not delivered. After it Start makes spans that record nothing. Further calls wait for the first
+// one, or their ctx, and return its error.
+func (p *Provider) Shutdown(ctx context.Context) error {
+	first := false
+	p.shutdownOnce.Do(func() { first = true })
+	if !first {
+		select {
+		case <-p.shutdownDone:
+			return p.shutdownErr
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	if p.noop {
+		return nil
+	}
+	p.closed.Store(true)
+	close(p.stopSweeper)
+	for i := range p.shards {
+		for _, lt := range p.shards[i].live() {
+			lt.abandonOpen(&p.unfinished)
+		}
+	}
+	var errs []error
+	for _, proc := range p.processors {
+		errs = append(errs, proc.Shutdown(ctx))
+	}
+	errs = append(errs, p.each(func(pl *pipeline) error { return pl.shutdown(ctx) }))
+	p.sweeper.Wait() // the queues are closed: it waits for nothing
+	p.shutdownErr = errors.Join(errs...)
+	close(p.shutdownDone)
+	return p.shutdownErr
+}
+
+// each calls f for all pipelines side by side.
+func (p *Provider) each(f func(*pipeline) error) error {
+	errs := make([]error, len(p.pipelines))
+	var wg sync.WaitGroup
+	for i, pl := range p.pipelines {
+		wg.Go(func() { errs[i] = f(pl) })
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+// Stats returns what became of the provider's spans so far.
+func (p *Provider) Stats() Stats {
+	s := Stats{
+		Unfinished:           p.unfinished.Load(),
+		StartedAfterShutdown: p.startedLate.Load(),
+		EndedAfterShutdown:   p.endedLate.Load(),
+	}
+	for i := range p.shards {
+		p.shards[i].count(&s)
+	}
+	for _, pl := range p.pipelines {
+		s.Exporters = append(s.Exporters, pl.stats())
+	}
+	return s
+}
+
+// sweep hands over what has ended in local traces that are older than age.
+func (p *Provider) sweep(age time.Duration) {
+	mono := p.mono()
+	for i := range p.shards {
+		for _, lt := range p.shards[i].live() {
+			if blocks := lt.sweep(mono, int64(age)); blocks != nil {
+				p.handOver(blocks)
+			}
+		}
+	}
+}
+
+// delayParts divides a batch delay: a span that has ended waits at most one part for its local trace
+// to be old enough, one for the sweep, and one for the worker.
+const delayParts = 3
+
+// sweepEvery hands over, until Shutdown, what has ended in local traces that go on.
+func (p *Provider) sweepEvery(d time.Duration) {
+	ticker := time.NewTicker(d)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+			p.sweep(d)
+		case <-p.stopSweeper:
+			return
+		}
+	}
+}
+
+// handOver gives a list of blocks to the pipelines. Each of them reads and releases each block once.
+func (p *Provider) handOver(blocks *block) {
+	for b := blocks; b != nil; {
+		next := b.next
+		b.next = nil
+		if b.spans == 0 || len(p.pipelines) == 0 {
+			b.refs.Store(1)
+			b.release()
+		} else {
+			b.refs.Store(int32(len(p.pipelines)))
+			for _, pl := range p.pipelines {
+				if !pl.queue.push(b) {
+					b.release()
+				}
+			}
+		}
+		b = next
+	}
+}
+
+// onEnd shows an ended span to the processors.
+func (p *Provider) onEnd(r *record) {
+	v := acquireView()
+	r.view(v)
+	for _, proc := range p.processors {
+		proc.OnEnd(v)
+	}
+	releaseView(v)
+}
+
+// mono is the provider's monotonic clock in nanoseconds: one reading costs less than time.Now.
+func (p *Provider) mono() int64 { return int64(time.Since(p.epoch)) }
+
+// monoAt is mono at a time that was read by time.Now.
+func (p *Provider) monoAt(t time.Time) int64 { return int64(t.Sub(p.epoch)) }
+
+func (p *Provider) held() (n int64) {
+	for i := range p.shards {
+		n += p.shards[i].held.Load()
+	}
+	return n
+}
+
+func (p *Provider) shardOf(id trace.SpanID) *shard { return &p.shards[id[7]%shardCount] }
+
+func (p *Provider) newIDs(ctx context.Context) (trace.TraceID, trace.SpanID) {
+	if p.ids != nil {
+		return p.ids.NewIDs(ctx)
+	}
+	return randomTraceID(), randomSpanID()
+}
+
+func (p *Provider) newSpanID(ctx context.Context, traceID trace.TraceID) trace.SpanID {
+	if p.ids != nil {
+		return p.ids.NewSpanID(ctx, traceID)
+	}
+	return randomSpanID()
+}

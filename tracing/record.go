@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package tracing
+
+import (
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/trace"
+)
+
+// record is the pooled storage behind a [Span]: what the span has recorded. It is small, because
+// what costs is cold memory that crosses cores on its way to the worker: events and links, which few
+// spans have, stand apart in extra.
+//
+// Who may touch it:
+//   - from Start to End: holders of handle.mu that found handle.rec == this record; its local trace
+//     may additionally read handle, block and ended under its own lock;
+//   - from End to the end of finish: the goroutine that called End;
+//   - after that: its local trace under its lock, then the queue, then the worker.
+type record struct {
+	name       string
+	statusDesc string
+	attrs      []attribute.KeyValue `invariants:"reused"`
+	extra      *extra               `invariants:"reused"`
+	scope      *Scope
+	handle     *Span     // nil once End has detached the record
+	block      *block    `invariants:"reused"` // where the record stands
+	own        *identity // the span's identity where it differs from its local trace's; mostly nil
+	parentOwn  *identity // the same for its parent
+	start      int64     // ns since the epoch
+	startMono  int64     // the provider's monotonic clock at start: end = start + (mono - startMono)
+	end        int64     // ns since the epoch; 0 while it is not known
+	id, parent trace.SpanID
+	size       int // estimated bytes that the record keeps alive outside itself
+	dropped    int // attributes refused
+	kind       uint8
+	status     uint8
+	ending     bool // End is calling OnEnding
+	ended      bool // finish has been through; the record is the local trace's
+	moved      bool // the open span moved to another record; this one holds nothing any more
+	unsampled  bool // RecordOnly: processors see the span, exporters do not
+	root       bool // the local root
+}
+
+// extra holds what few spans have. It stays with its record when that is reused.
+type extra struct {
+	events        []Event
+	links         []Link
+	kvs           []attribute.KeyValue // backing of the attributes of events and links
+	droppedEvents int
+	droppedLinks  int
+}
+
+// Caps of what a record keeps when it goes back to the pool. They cover what instrumentation
+// libraries set (an HTTP span has about 12 attributes); a larger span's memory goes to the collector.
+const (
+	keepAttributes = 32
+	keepEvents     = 16
+	keepExtraAttrs = 64
+)
+
+// inlineAttributes is how many attributes a record has room for without a slice of its own.
+const inlineAttributes = 4
+
+// reset makes r blank for reuse and drops every reference but the kept storage.
+func (r *record) reset() {
+	attrs, x, b := r.attrs, r.extra, r.block
+	clear(attrs)
+	if cap(attrs) > keepAttributes {
+		attrs = nil
+	}
+	if x != nil {
+		if cap(x.events) > keepEvents || cap(x.links) > keepEvents || cap(x.kvs) > keepExtraAttrs {
+			x = nil
+		} else {
+			clear(x.events)
+			clear(x.links)
+			clear(x.kvs)
+			*x = extra{events: x.events[:0], links: x.links[:0], kvs: x.kvs[:0]}
+		}
+	}
+	*r = record{attrs: attrs[:0], extra: x, block: b}
+}
+
+// more returns the record's extra, making it at first use.
+func (r *record) more() *extra {
+	if r.extra == nil {
+		r.extra = &extra{}
+	}
+	return r.extra
+}
+
+func (r *record) setAttributes(l *SpanLimits, kvs []attribute.KeyValue) {
+	for i := range kvs {
+		var grown int
+		var ok bool
+		r.attrs, grown, ok = setAttribute(r.attrs, &kvs[i], l.Attributes, l.AttributeValueLength)
+		r.size += grown
+		if !ok {
+			r.dropped++
+		}
+	}
+}
+
+// copyAttributes copies the valid ones of kvs, at most limit, into the extra storage.
+func (r *record) copyAttributes(kvs []attribute.KeyValue, limit, valueLimit int) (kept []attribute.KeyValue, dropped int) {
+	if len(kvs) == 0 {
+		return nil, 0
+	}
+	x := r.more()
+	from := len(x.kvs)
+	for i := range kvs {
+		if kvs[i].Key == "" || len(x.kvs)-from >= limit {
+			dropped++
+			continue
+		}
+		kv := kvs[i]
+		kv.Value = limitValue(kv.Value, valueLimit)
+		x.kvs = append(x.kvs, kv)
+	}
+	return x.kvs[from:len(x.kvs):len(x.kvs)], dropped
+}
+
+func (r *record) addEvent(l *SpanLimits, name string, at time.Time, kvs []attribute.KeyValue) {
+	x := r.more()
+	if len(x.events) >= l.Events {
+		// The oldest goes, as in the OpenTelemetry SDK: the last events are those near the failure.
+		x.droppedEvents++
+		r.size -= eventBytes + len(x.events[0].Name) + attributesSize(x.events[0].Attributes)
+		copy(x.events, x.events[1:])
+		x.events = x.events[:len(x.events)-1]
+		x.compact()
+	}
+	kept, dropped := r.copyAttributes(kvs, l.AttributesPerEvent, l.AttributeValueLength)
+	x.events = append(x.events, Event{Name: name, Time: at, Attributes: kept, DroppedAttributes: dropped})
+	r.size += eventBytes + len(name) + attributesSize(kept)
+}
+
+func (r *record) addLink(l *SpanLimits, link trace.Link) {
+	x := r.more()
+	if len(x.links) >= l.Links {
+		x.droppedLinks++
+		r.size -= linkBytes + attributesSize(x.links[0].Attributes)
+		copy(x.links, x.links[1:])
+		x.links = x.links[:len(x.links)-1]
+		x.compact()
+	}
+	kept, dropped := r.copyAttributes(link.Attributes, l.AttributesPerLink, l.AttributeValueLength)
+	x.links = append(x.links, Link{SpanContext: link.SpanContext, Attributes: kept, DroppedAttributes: dropped})
+	r.size += linkBytes + attributesSize(kept)
+}
+
+// compact gives the attributes of evicted events and links back, once they outnumber the others.
+func (x *extra) compact() {
+	live := 0
+	for i := range x.events {
+		live += len(x.events[i].Attributes)
+	}
+	for i := range x.links {
+		live += len(x.links[i].Attributes)
+	}
+	if len(x.kvs) <= 2*live+keepExtraAttrs {
+		return
+	}
+	kvs := make([]attribute.KeyValue, 0, 2*live+keepExtraAttrs)
+	move := func(kept []attribute.KeyValue) []attribute.KeyValue {
+		from := len(kvs)
+		kvs = append(kvs, kept...)
+		return kvs[from:len(kvs):len(kvs)]
+	}
+	for i := range x.events {
+		x.events[i].Attributes = move(x.events[i].Attributes)
+	}
+	for i := range x.links {
+		x.links[i].Attributes = move(x.links[i].Attributes)
+	}
+	x.kvs = kvs
+}
+
+func (r *record) setStatus(code codes.Code, description string) {
+	if code > codes.Ok || codes.Code(r.status) > code { // Ok is final, Error beats Unset
+		return
+	}
+	r.status = uint8(code)
+	if code != codes.Error {
+		description = ""
+	}
+	r.size += len(description) - len(r.statusDesc)
+	r.statusDesc = description
+}
+
+// Sizes for the estimate of a record's bytes (64-bit machines).
+const (
+	attributeBytes = 64
+	eventBytes     = 80
+	linkBytes      = 96
+	recordBytes    = 200 + inlineAttributes*attributeBytes
+)
+
+// view fills d with what the record holds. d borrows from it.
+func (r *record) view(d *SpanData) {
+	b := r.block
+	d.SpanContext = b.context.WithSpanID(r.id)
+	if r.own != nil {
+		d.SpanContext = r.own.spanContext(r.id)
+	}
+	switch {
+	case r.root:
+		d.Parent = b.parent
+	case r.parentOwn != nil:
+		d.Parent = r.parentOwn.spanContext(r.parent)
+	default:
+		d.Parent = b.context.WithSpanID(r.parent)
+	}
+	d.Name = r.name
+	d.Kind = trace.SpanKind(r.kind)
+	d.StartTime = time.Unix(0, r.start)
+	d.EndTime = time.Unix(0, r.end)
+	d.Attributes = r.attrs[:len(r.attrs):len(r.attrs)]
+	d.Events, d.Links, d.DroppedEvents, d.DroppedLinks = nil, nil, 0, 0
+	if x := r.extra; x != nil {
+		d.Events = x.events[:len(x.events):len(x.events)]
+		d.Links = x.links[:len(x.links):len(x.links)]
+		d.DroppedEvents, d.DroppedLinks = x.droppedEvents, x.droppedLinks
+	}
+	d.Status = Status{Code: codes.Code(r.status), Description: r.statusDesc}
+	d.Resource = b.resource
+	d.Scope = r.scope
+	d.DroppedAttributes = r.dropped
+	d.Partial = b.partial
+	d.Debug = b.debug
+}

@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package tracing
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"time"
+)
+
+// A batch that failed for a reason that may pass is sent again after a pause: half of retryFirst at
+// the least, doubling up to retryMax, each shortened at random by up to a half so that many
+// processes do not come back at once. After retryFor the batch is given up.
+const (
+	retryFirst = 500 * time.Millisecond
+	retryMax   = 10 * time.Second
+	retryFor   = time.Minute
+)
+
+// send is the sender: it alone calls AppendRequest, SendRequest and ExportSpans.
+func (pl *pipeline) send() {
+	for {
+		b := pl.outbox.get()
+		switch {
+		case b == nil:
+			return
+		case b.marker != nil:
+			close(b.marker)
+		case b.views != nil:
+			pl.sendViews(b)
+		default:
+			pl.sendEncoded(EncodedBatch{Resource: pl.resource, data: b.data, ends: b.ends})
+			pl.outbox.recycle(b)
+		}
+	}
+}
+
+// sendEncoded delivers a batch of bytes, in halves if it is too large.
+func (pl *pipeline) sendEncoded(b EncodedBatch) {
+	n := b.Len()
+	err := pl.try(func(ctx context.Context) error {
+		pl.body = pl.encoder.AppendRequest(pl.body[:0], b)
+		return pl.encoder.SendRequest(ctx, pl.body, n)
+	})
+	if cap(pl.body) > keepBatchBytes {
+		pl.body = nil
+	}
+	if e := asExportError(err); e != nil && e.TooLarge && n > 1 && pl.ctx.Err() == nil {
+		pl.sendEncoded(b.Part(0, n/2))
+		pl.sendEncoded(b.Part(n/2, n))
+		return
+	}
+	pl.account(err, n)
+}
+
+// sendViews delivers a batch of borrowed spans and gives their blocks back.
+func (pl *pipeline) sendViews(b *batch) {
+	err := pl.try(func(ctx context.Context) error { return pl.exporter.ExportSpans(ctx, b.views) })
+	if b.resolved.CompareAndSwap(false, true) {
+		pl.account(err, b.spans)
+		for _, v := range b.views {
+			releaseView(v)
+		}
+		for _, blk := range b.blocks {
+			blk.release()
+		}
+	} else {
+		pl.stuck.Store(false)
+		pl.queue.retell()
+	}
+	close(b.done)
+}
+
+// account adds a batch of n spans to the counters.
+func (pl *pipeline) account(err error, n int) {
+	e := asExportError(err)
+	switch {
+	case err == nil:
+		pl.resolve(&pl.exported, n)
+	case e != nil && e.Rejected > 0 && e.Rejected <= n:
+		pl.resolve(&pl.exported, n-e.Rejected)
+		pl.resolve(&pl.rejected, e.Rejected)
+	case pl.ctx.Err() != nil:
+		pl.resolve(&pl.atEnd, n)
+	case e != nil && e.TooLarge && n == 1:
+		pl.resolve(&pl.tooLarge, n)
+	default:
+		pl.resolve(&pl.failed, n)
+	}
+}
+
+// try calls f until it succeeds, fails for good, or time is up. During Shutdown a batch is tried
+// once: a process that is asked to go does not wait for a backend to come back.
+func (pl *pipeline) try(f func(context.Context) error) error {
+	deadline := time.Now().Add(retryFor)
+	pause := retryFirst
+	for {
+		if err := pl.ctx.Err(); err != nil {
+			return err
+		}
+		err := pl.call(f)
+		if err == nil {
+			pl.health.succeeded()
+			return nil
+		}
+		pl.health.failed(err)
+		e := asExportError(err)
+		if e == nil || !e.Retryable {
+			return err
+		}
+		wait := pause - time.Duration(rand.Int64N(int64(pause/2)))
+		if e.RetryAfter > 0 {
+			wait = e.RetryAfter
+		}
+		if time.Now().Add(wait).After(deadline) {
+			return err
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-timer.C:
+		case <-pl.stop:
+			timer.Stop()
+			return err
+		}
+		pause = min(2*pause, retryMax)
+		pl.retried.Add(1)
+	}
+}
+
+// call calls f with the deadline of one export. A panic becomes an error.
+func (pl *pipeline) call(f func(context.Context) error) (err error) {
+	ctx, cancel := context.WithTimeout(pl.ctx, pl.cfg.timeout)
+	defer cancel()
+	defer func() {
+		if x := recover(); x != nil {
+			err = fmt.Errorf("tracing: exporter panicked: %v", x)
+		}
+	}()
+	return f(ctx)
+}
+
+func asExportError(err error) *ExportError {
+	var e *ExportError
+	if errors.As(err, &e) {
+		return e
+	}
+	return nil
+}
+
+// health knows whether the backend answers, and says so in the log when that changes.
+type health struct {
+	name   string
+	logger *slog.Logger
+
+	mu    sync.Mutex // guards all below
+	err   error      // of the newest failure; nil once a call succeeded
+	since time.Time  // of the first failure in a row
+	older error      // of the newest failure, ever
+}
+
+func (h *health) failed(err error) {
+	h.mu.Lock()
+	first := h.err == nil
+	if first {
+		h.since = time.Now()
+	}
+	h.err, h.older = err, err
+	h.mu.Unlock()
+	if first {
+		h.logger.Warn("spandrel: exporter fails", "exporter", h.name, "error", err)
+	}
+}
+
+func (h *health) succeeded() {
+	h.mu.Lock()
+	recovered, since := h.err != nil, h.since
+	h.err, h.since = nil, time.Time{}
+	h.mu.Unlock()
+	if recovered {
+		h.logger.Info("spandrel: exporter works again", "exporter", h.name, "failed_for", time.Since(since))
+	}
+}
+
+func (h *health) last() (error, time.Time) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.err, h.since
+}
+
+var errUnknown = errors.New("unknown cause")
+
+// cause returns the newest failure, ever.
+func (h *health) cause() error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.older == nil {
+		return errUnknown
+	}
+	return h.older
+}

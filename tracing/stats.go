@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package tracing
+
+import "time"
+
+// Stats says what became of every span of a provider. Each counter is incremented on its own, none is
+// computed from the others. At rest, when nothing is starting, ending or being sent,
+//
+//	Started = Ended + Open
+//
+// and for each exporter, once the provider has been flushed, with no span made RecordOnly,
+//
+//	Ended = Exported + Waiting + the sum of Dropped
+//
+// While spans are made the counters are monotone and each is exact at some moment during the call.
+type Stats struct {
+	// Started counts recorded spans, Ended those of them that have ended, Open those that have not.
+	Started, Ended uint64
+	Open           int
+	// SampledOut counts spans that the sampler dropped: they record nothing.
+	SampledOut uint64
+	// Unfinished counts spans that were exported without having been ended: open at Shutdown, or
+	// among too many open ones ([WithOpenSpanLimit]). They count as Ended too.
+	Unfinished uint64
+	// StartedAfterShutdown counts calls of Start after Shutdown, EndedAfterShutdown spans that were
+	// open at Shutdown and ended afterwards. Neither reaches an exporter any more.
+	StartedAfterShutdown, EndedAfterShutdown uint64
+	// Exporters has one entry for each exporter, in the order of [WithExporter].
+	Exporters []ExporterStats
+}
+
+// ExporterStats says what became of the spans given to one exporter's pipeline.
+type ExporterStats struct {
+	// Queued counts the spans given to the pipeline.
+	Queued uint64
+	// Exported counts the spans that the exporter delivered.
+	Exported uint64
+	// Dropped counts the spans that it did not deliver, by reason.
+	Dropped DroppedStats
+	// Retried counts the times that a batch was sent again.
+	Retried uint64
+	// Waiting is the number of spans that have neither been delivered nor dropped yet.
+	Waiting int
+	// LastError is the error of the newest failed export, nil if the newest succeeded; LastErrorSince
+	// is when the failures began.
+	LastError      error
+	LastErrorSince time.Time
+}
+
+// DroppedStats counts dropped spans by reason.
+type DroppedStats struct {
+	// QueueFull: more waited than [WithQueueSpans] and [WithQueueBytes] allow.
+	QueueFull uint64
+	// ExportFailed: the exporter gave up on the batch.
+	ExportFailed uint64
+	// TooLarge: the span alone was too large for the backend.
+	TooLarge uint64
+	// Rejected: the exporter cannot express the span, or the backend refused it in a batch that it
+	// accepted otherwise.
+	Rejected uint64
+	// Shutdown: it was still waiting when Shutdown's deadline passed.
+	Shutdown uint64
+	// Abandoned: it was lent to an exporter that ignored the deadline of its call.
+	Abandoned uint64
+}
+
+// Sum returns the number of all dropped spans.
+func (d DroppedStats) Sum() uint64 {
+	return d.QueueFull + d.ExportFailed + d.TooLarge + d.Rejected + d.Shutdown + d.Abandoned
+}
