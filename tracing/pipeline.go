@@ -60,8 +60,8 @@ type batch struct {
 	resolved atomic.Bool
 }
 
-func newPipeline(p *Provider, e Exporter, cfg pipelineConfig) *pipeline {
-	pl := &pipeline{
+func newPipeline(p *Provider, e Exporter, cfg pipelineConfig) (pl *pipeline, err error) {
+	pl = &pipeline{
 		provider: p,
 		exporter: e,
 		cfg:      cfg,
@@ -78,10 +78,15 @@ func newPipeline(p *Provider, e Exporter, cfg pipelineConfig) *pipeline {
 	pl.health.logger = p.logger
 	pl.ctx, pl.cancel = context.WithCancel(context.Background())
 	if enc, ok := e.(EncodingExporter); ok {
+		defer func() {
+			if x := recover(); x != nil {
+				err = fmt.Errorf("tracing: WithExporter: %T panicked in AppendResource: %v", e, x)
+			}
+		}()
 		pl.encoder = enc
 		pl.resource = enc.AppendResource(nil, p.resource)
 	}
-	return pl
+	return pl, nil
 }
 
 // wakeSpans is how many waiting spans wake the worker, if the configuration does not say fewer. Few
@@ -340,6 +345,7 @@ func (pl *pipeline) shutdown(ctx context.Context) error {
 	if !await(gone, ctx.Done()) {
 		errs = append(errs, ctx.Err())
 		pl.cancel()
+		pl.queue.close() // the worker may be stuck in the exporter
 		after(gone, shutdownGrace)
 	}
 	pl.cancel()

@@ -91,7 +91,9 @@ func NewProvider(opts ...Option) (*Provider, error) {
 	for _, e := range c.exporters {
 		pc, err := newPipelineConfig(e.opts)
 		errs = append(errs, err)
-		p.pipelines = append(p.pipelines, newPipeline(p, e.exporter, pc))
+		pl, err := newPipeline(p, e.exporter, pc)
+		errs = append(errs, err)
+		p.pipelines = append(p.pipelines, pl)
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
