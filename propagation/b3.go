@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package propagation
+
+import (
+	"strings"
+
+	"go.opentelemetry.io/otel/trace"
+)
+
+// B3, as in the README of openzipkin/b3-propagation. Several headers:
+//
+//	x-b3-traceid, x-b3-spanid, x-b3-parentspanid, x-b3-sampled: 1 or 0, x-b3-flags: 1 (debug)
+//
+// or one, where the last two parts are optional, and a decision may stand alone:
+//
+//	b3: <trace id>-<span id>-<1, 0 or d>-<parent span id>
+//
+// A trace id has 16 or 32 digits, the others 16. No decision means that it is left to the callee.
+const (
+	b3IDLen     = 16
+	b3LongIDLen = 32
+	// b3SingleMax is the length of the longest b3 header: 32+1+16+1+1+1+16.
+	b3SingleMax = 68
+)
+
+// b3Fields is what one of the two encodings holds.
+type b3Fields struct {
+	traceID     trace.TraceID
+	spanID      trace.SpanID // valid if there are ids
+	parent      trace.SpanID
+	traceIDBits int
+	decision    Decision
+	debug       bool
+}
+
+// extractB3 reads the b3 header and the x-b3-* headers into in. Each of the two, the ids and the
+// decision, is taken from the b3 header if that has it, else from the others.
+func (p *Propagator) extractB3(src *source, in *Remote) {
+	var f b3Fields
+	in.Format = formatNames[formatB3]
+	if value := src.get(&b3Header); value != "" {
+		var refused reason
+		if f, refused = parseB3Single(value); refused != reasonNone {
+			p.malformed.count(formatB3Single, refused)
+		} else {
+			in.Format = formatNames[formatB3Single]
+		}
+	}
+	if f.decision == Defer {
+		p.readB3Decision(src, &f)
+	}
+	if !f.spanID.IsValid() {
+		p.readB3IDs(src, &f)
+	}
+	in.Decision = f.decision
+	in.Debug = f.debug
+	if !f.spanID.IsValid() {
+		return
+	}
+	cfg := trace.SpanContextConfig{TraceID: f.traceID, SpanID: f.spanID, Remote: true}
+	if f.decision == Accept {
+		cfg.TraceFlags = trace.FlagsSampled
+	}
+	in.SpanContext = trace.NewSpanContext(cfg)
+	in.ParentSpanID = f.parent
+	in.TraceIDBits = f.traceIDBits
+}
+
+// readB3Decision reads x-b3-flags and x-b3-sampled.
+func (p *Propagator) readB3Decision(src *source, f *b3Fields) {
+	switch src.get(&b3FlagsHeader) {
+	case "1":
+		f.decision, f.debug = Accept, true
+		return
+	case "", "0": // older writers send 0 for "not debug"
+	default:
+		p.malformed.count(formatB3, reasonDecision)
+	}
+	switch src.get(&b3SampledHeader) {
+	case "":
+	case "1", "true", "True", "TRUE": // words are of older writers
+		f.decision = Accept
+	case "0", "false", "False", "FALSE":
+		f.decision = Deny
+	default:
+		p.malformed.count(formatB3, reasonDecision)
+	}
+}
+
+// readB3IDs reads x-b3-traceid, x-b3-spanid and x-b3-parentspanid. If one is bad none is used.
+func (p *Propagator) readB3IDs(src *source, f *b3Fields) {
+	traceID, spanID := src.get(&b3TraceIDHeader), src.get(&b3SpanIDHeader)
+	if traceID == "" && spanID == "" {
+		return
+	}
+	if traceID == "" || spanID == "" {
+		p.malformed.count(formatB3, reasonIncomplete)
+		return
+	}
+	ids := b3Fields{decision: f.decision, debug: f.debug}
+	refused := ids.setIDs(traceID, spanID, src.get(&b3ParentSpanIDHeader))
+	if refused != reasonNone {
+		p.malformed.count(formatB3, refused)
+		return
+	}
+	*f = ids
+}
+
+// parseB3Single reads a b3 header. A parent without a decision before it is what Brave writes when
+// the decision is deferred; a dash at the end is what a template with an empty last part writes.
+func parseB3Single(s string) (f b3Fields, refused reason) {
+	if len(s) == 1 {
+		if !f.setDecision(s[0]) {
+			return f, reasonSyntax
+		}
+		return f, reasonNone
+	}
+	traceIDLen := strings.IndexByte(s, '-')
+	spanIDEnd := traceIDLen + 1 + b3IDLen
+	if traceIDLen < 0 || len(s) < spanIDEnd {
+		return b3Fields{}, reasonLength
+	}
+	var parent string
+	switch rest := s[spanIDEnd:]; {
+	case rest == "", rest == "-":
+	case rest[0] != '-':
+		return b3Fields{}, reasonSyntax
+	case len(rest) == 1+b3IDLen:
+		parent = rest[1:]
+	case !f.setDecision(rest[1]):
+		return b3Fields{}, reasonSyntax
+	case len(rest) == 2:
+	case rest[2] != '-':
+		return b3Fields{}, reasonSyntax
+	case len(rest) != 3+b3IDLen:
+		return b3Fields{}, reasonLength
+	default:
+		parent = rest[3:]
+	}
+	if refused = f.setIDs(s[:traceIDLen], s[traceIDLen+1:spanIDEnd], parent); refused != reasonNone {
+		return b3Fields{}, refused
+	}
+	return f, reasonNone
+}
+
+func (f *b3Fields) setDecision(c byte) bool {
+	switch c {
+	case '1':
+		f.decision = Accept
+	case '0':
+		f.decision = Deny
+	case 'd':
+		f.decision, f.debug = Accept, true
+	default:
+		return false
+	}
+	return true
+}
+
+// setIDs sets the ids from their digits; parent may be empty, or zeros, which mean none.
+func (f *b3Fields) setIDs(traceID, spanID, parent string) reason {
+	switch len(traceID) {
+	case b3LongIDLen:
+		f.traceIDBits = 128
+	case b3IDLen:
+		f.traceIDBits = 64
+	default:
+		return reasonLength
+	}
+	if len(spanID) != b3IDLen || parent != "" && len(parent) != b3IDLen {
+		return reasonLength
+	}
+	if !decodeAny(f.traceID[16-len(traceID)/2:], traceID) ||
+		!decodeAny(f.spanID[:], spanID) ||
+		parent != "" && !decodeAny(f.parent[:], parent) {
+		return reasonSyntax
+	}
+	if !f.traceID.IsValid() || !f.spanID.IsValid() {
+		return reasonZeroID
+	}
+	return reasonNone
+}
+
+// b3Sampled returns the value that stands for the decision, or "" for a deferred one.
+func b3Sampled(out *outgoing) string {
+	switch {
+	case out.debug:
+		return "d"
+	case out.decision == Accept:
+		return "1"
+	case out.decision == Deny:
+		return "0"
+	default:
+		return ""
+	}
+}
+
+// appendB3Single appends a b3 header with ids.
+func appendB3Single(dst []byte, out *outgoing) []byte {
+	traceID, spanID := out.spanContext.TraceID(), out.spanContext.SpanID()
+	if out.shortTraceID {
+		dst = appendHex(dst, traceID[8:])
+	} else {
+		dst = appendHex(dst, traceID[:])
+	}
+	dst = appendHex(append(dst, '-'), spanID[:])
+	sampled := b3Sampled(out)
+	if sampled == "" {
+		// A parent here would be read as a bad decision by most.
+		return dst
+	}
+	dst = append(append(dst, '-'), sampled...)
+	if out.parent.IsValid() {
+		dst = appendHex(append(dst, '-'), out.parent[:])
+	}
+	return dst
+}
+
+// injectB3 writes the x-b3-* headers.
+func injectB3(dst *target, out *outgoing, t *texts) {
+	if t.traceID != "" {
+		dst.set(&b3TraceIDHeader, t.traceID)
+		dst.set(&b3SpanIDHeader, t.spanID)
+		if t.parent != "" {
+			dst.set(&b3ParentSpanIDHeader, t.parent)
+		}
+	}
+	switch sampled := b3Sampled(out); sampled {
+	case "":
+	case "d":
+		// Debug implies accept: x-b3-sampled is not sent with it.
+		dst.set(&b3FlagsHeader, "1")
+	default:
+		dst.set(&b3SampledHeader, sampled)
+	}
+}
+
+// injectB3Single writes the b3 header.
+func injectB3Single(dst *target, out *outgoing, t *texts) {
+	if t.b3Single != "" {
+		dst.set(&b3Header, t.b3Single)
+	} else if sampled := b3Sampled(out); sampled != "" {
+		dst.set(&b3Header, sampled)
+	}
+}
+
+// removeB3 removes both encodings. Readers prefer the b3 header, and fill from one encoding what the
+// other lacks: what an earlier hop wrote, as in a proxy that copies headers, must not mix with ours.
+func removeB3(dst *target) {
+	dst.remove(&b3Header)
+	dst.remove(&b3TraceIDHeader)
+	dst.remove(&b3SpanIDHeader)
+	dst.remove(&b3ParentSpanIDHeader)
+	dst.remove(&b3SampledHeader)
+	dst.remove(&b3FlagsHeader)
+}

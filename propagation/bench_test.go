@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package propagation_test
+
+import (
+	"context"
+	"testing"
+
+	otelprop "go.opentelemetry.io/otel/propagation"
+
+	"github.com/spandrel-go/spandrel/internal/testkit"
+	"github.com/spandrel-go/spandrel/propagation"
+)
+
+// arrivals are requests as they come from a sidecar.
+var arrivals = []struct {
+	name    string
+	headers []string
+}{
+	{"nothing", []string{"accept", "*/*", "user-agent", "x"}},
+	{"w3c", []string{"traceparent", "00-" + traceHex + "-" + spanHex + "-01", "x-request-id", traceUUID}},
+	{"w3c with tracestate", []string{
+		"traceparent", "00-" + traceHex + "-" + spanHex + "-01", "tracestate", "congo=t61,rojo=00f", "x-request-id", traceUUID,
+	}},
+	{"b3", []string{"x-b3-traceid", traceHex, "x-b3-spanid", spanHex, "x-b3-sampled", "1", "x-request-id", traceUUID}},
+	{"b3-single", []string{"b3", traceHex + "-" + spanHex + "-1", "x-request-id", traceUUID}},
+}
+
+func BenchmarkExtract(b *testing.B) {
+	for _, bb := range arrivals {
+		p := newPropagator(b, propagation.Config{})
+		carrier := headers(bb.headers...)
+		b.Run(bb.name+"/serial", func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				p.Extract(context.Background(), carrier)
+			}
+		})
+		b.Run(bb.name+"/parallel", func(b *testing.B) {
+			b.ReportAllocs()
+			b.RunParallel(func(pb *testing.PB) {
+				for pb.Next() {
+					p.Extract(context.Background(), carrier)
+				}
+			})
+		})
+	}
+}
+
+func BenchmarkInject(b *testing.B) {
+	for _, bb := range []struct {
+		name   string
+		inject []string
+	}{
+		{"default", nil},
+		{"w3c", []string{"w3c"}},
+		{"b3", []string{"b3"}},
+		{"b3-single", []string{"b3-single"}},
+	} {
+		p := newPropagator(b, propagation.Config{Inject: bb.inject})
+		ctx := startSpan(b, context.Background(), true)
+		b.Run(bb.name+"/serial", func(b *testing.B) {
+			b.ReportAllocs()
+			carrier := otelprop.HeaderCarrier{}
+			for b.Loop() {
+				p.Inject(ctx, carrier)
+			}
+		})
+		b.Run(bb.name+"/parallel", func(b *testing.B) {
+			b.ReportAllocs()
+			b.RunParallel(func(pb *testing.PB) {
+				carrier := otelprop.HeaderCarrier{}
+				for pb.Next() {
+					p.Inject(ctx, carrier)
+				}
+			})
+		})
+	}
+}
+
+// Two allocations are the span context's way into ctx (trace.ContextWithRemoteSpanContext), one is
+// everything else. Not parallel, as testkit asks.
+func TestExtractAllocates(t *testing.T) {
+	p := newPropagator(t, propagation.Config{})
+	for _, a := range arrivals {
+		perRun := map[string]float64{"nothing": 0, "w3c": 3, "b3": 3, "b3-single": 3}
+		bound, ok := perRun[a.name]
+		if !ok {
+			continue // what trace.ParseTraceState allocates is not promised
+		}
+		carrier := headers(a.headers...)
+		testkit.MaxMallocs(t, 1_000, bound, func() { p.Extract(context.Background(), carrier) })
+	}
+}
+
+// One string holds all values, one slice all headers. Not parallel, as testkit asks.
+func TestInjectAllocates(t *testing.T) {
+	ctx := startSpan(t, context.Background(), true)
+	for _, formats := range [][]string{nil, {"w3c"}, {"b3"}, {"b3-single"}, {"w3c", "b3", "b3-single"}} {
+		p := newPropagator(t, propagation.Config{Inject: formats})
+		carrier := otelprop.HeaderCarrier{}
+		testkit.MaxMallocs(t, 1_000, 2, func() { p.Inject(ctx, carrier) })
+	}
+}

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package propagation
+
+import (
+	"net/http"
+	"strings"
+
+	otelprop "go.opentelemetry.io/otel/propagation"
+)
+
+// header is the name of a header in both forms: lower case for carriers of any kind, canonical for
+// an http.Header.
+type header struct{ lower, canonical string }
+
+var (
+	traceparentHeader    = header{"traceparent", "Traceparent"}
+	tracestateHeader     = header{"tracestate", "Tracestate"}
+	b3Header             = header{"b3", "B3"}
+	b3TraceIDHeader      = header{"x-b3-traceid", "X-B3-Traceid"}
+	b3SpanIDHeader       = header{"x-b3-spanid", "X-B3-Spanid"}
+	b3ParentSpanIDHeader = header{"x-b3-parentspanid", "X-B3-Parentspanid"}
+	b3SampledHeader      = header{"x-b3-sampled", "X-B3-Sampled"}
+	b3FlagsHeader        = header{"x-b3-flags", "X-B3-Flags"}
+	requestIDHeader      = header{"x-request-id", "X-Request-Id"}
+)
+
+// source reads a carrier.
+type source struct {
+	carrier  otelprop.TextMapCarrier
+	header   http.Header // the carrier, if isHeader
+	isHeader bool
+}
+
+func newSource(carrier otelprop.TextMapCarrier) source {
+	h, ok := carrier.(otelprop.HeaderCarrier)
+	return source{carrier: carrier, header: http.Header(h), isHeader: ok}
+}
+
+// get returns the first value of a header, or "".
+func (s *source) get(name *header) string {
+	if !s.isHeader {
+		return s.carrier.Get(name.lower)
+	}
+	if v := s.header[name.canonical]; len(v) > 0 {
+		return v[0]
+	}
+	return ""
+}
+
+// only returns the value of a header that must not occur twice, and whether it did.
+func (s *source) only(name *header) (value string, twice bool) {
+	if v := s.values(name); len(v) > 0 {
+		return v[0], len(v) > 1
+	}
+	if s.isHeader {
+		return "", false
+	}
+	return s.carrier.Get(name.lower), false
+}
+
+// list returns all values of a header as one comma-separated list.
+func (s *source) list(name *header) string {
+	switch v := s.values(name); len(v) {
+	case 0:
+		return s.get(name)
+	case 1:
+		return v[0]
+	default:
+		return strings.Join(v, ",")
+	}
+}
+
+// values returns all values of a header from a carrier that can tell, else nothing.
+func (s *source) values(name *header) []string {
+	if s.isHeader {
+		return s.header[name.canonical]
+	}
+	if c, ok := s.carrier.(otelprop.ValuesGetter); ok {
+		return c.Values(name.lower)
+	}
+	return nil
+}
+
+// target writes a carrier.
+type target struct {
+	carrier  otelprop.TextMapCarrier
+	header   http.Header // the carrier, if isHeader
+	isHeader bool
+	// values holds the values of all headers that one Inject sets: one allocation for all of them.
+	values []string
+}
+
+// newTarget reports false if there is nothing to write to.
+func newTarget(carrier otelprop.TextMapCarrier) (target, bool) {
+	h, ok := carrier.(otelprop.HeaderCarrier)
+	return target{carrier: carrier, header: http.Header(h), isHeader: ok}, carrier != nil && (!ok || h != nil)
+}
+
+// reserve makes room for n values.
+func (t *target) reserve(n int) {
+	if t.isHeader {
+		t.values = make([]string, 0, n)
+	}
+}
+
+func (t *target) set(name *header, value string) {
+	if !t.isHeader {
+		t.carrier.Set(name.lower, value)
+		return
+	}
+	t.values = append(t.values, value)
+	n := len(t.values)
+	// cap == len, so that an append to one header does not reach the next one's value.
+	t.header[name.canonical] = t.values[n-1 : n : n]
+}
+
+// remove deletes a header where the carrier can.
+func (t *target) remove(name *header) {
+	if t.isHeader {
+		delete(t.header, name.canonical)
+	}
+}

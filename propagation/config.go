@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package propagation
+
+import (
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+)
+
+// Config says which formats are read and written. It is Kong's propagation block: same words, same
+// rules, except that a list that is not given means the default and not an empty one.
+//
+// The zero value reads W3C and B3 and writes both, because a service seldom knows what stands behind
+// it: Envoy's Zipkin tracer reads only B3, its OpenTelemetry tracer only W3C.
+type Config struct {
+	// Extract lists the formats to read, in order: "w3c", "b3". The first that yields a valid trace id
+	// and span id wins; if none does, the first that yields a decision. Nil means [w3c, b3], an empty
+	// list that nothing is read but x-request-id.
+	Extract []string `yaml:"extract" json:"extract"`
+	// Inject lists the formats to write, in any order: "preserve", "w3c", "b3", "b3-single". preserve
+	// stands for the format that was read, or DefaultFormat when none was. Nil means
+	// [preserve, w3c, b3]: traceparent and x-b3-* always, and b3 if that is what arrived. An empty list
+	// means that nothing is written but x-request-id.
+	Inject []string `yaml:"inject" json:"inject"`
+	// Clear lists names of headers, in any case, that Inject removes before it writes; one that is
+	// also written is there afterwards. Only a HeaderCarrier can remove. Nil means none.
+	Clear []string `yaml:"clear" json:"clear"`
+	// DefaultFormat is what preserve writes if nothing was read: "w3c", "b3" or "b3-single". Empty
+	// means w3c.
+	DefaultFormat string `yaml:"default_format" json:"default_format"`
+}
+
+// Option changes a [Propagator] in ways that Kong's propagation block has no word for. There is none
+// yet.
+type Option interface{ apply(*config) }
+
+// config is a Config that has been checked.
+type config struct {
+	extract       []format
+	inject        formatSet
+	preserve      bool
+	clear         []string // canonical
+	defaultFormat format
+}
+
+// format is a wire format, in the order in which statistics list them.
+type format uint8
+
+const (
+	formatW3C format = iota
+	formatB3
+	formatB3Single
+	// formatRequestID is no format that a Config can name; its refusals are counted like those of one.
+	formatRequestID
+	numFormats
+)
+
+const preserve = "preserve"
+
+var formatNames = [numFormats]string{"w3c", "b3", "b3-single", "x-request-id"}
+
+var (
+	extractable = []format{formatW3C, formatB3}
+	injectable  = []format{formatW3C, formatB3, formatB3Single}
+)
+
+// formatSet is a set of formats, one bit each.
+type formatSet uint8
+
+func (s formatSet) with(f format) formatSet { return s | 1<<f }
+
+func (s formatSet) has(f format) bool { return s&(1<<f) != 0 }
+
+func newConfig(cfg Config, opts []Option) (config, error) {
+	c := config{
+		extract:       []format{formatW3C, formatB3},
+		inject:        formatSet(0).with(formatW3C).with(formatB3),
+		preserve:      true,
+		defaultFormat: formatW3C,
+	}
+	for _, o := range opts {
+		o.apply(&c)
+	}
+	if cfg.Extract != nil {
+		c.extract = make([]format, len(cfg.Extract))
+		for i, name := range cfg.Extract {
+			f, ok := findFormat(name, extractable)
+			if !ok {
+				return config{}, unknownFormat("extract", name, extractable)
+			}
+			c.extract[i] = f
+		}
+	}
+	if cfg.Inject != nil {
+		c.inject, c.preserve = 0, false
+		for _, name := range cfg.Inject {
+			if name == preserve {
+				c.preserve = true
+				continue
+			}
+			f, ok := findFormat(name, injectable)
+			if !ok {
+				return config{}, unknownFormat("inject", name, injectable, preserve)
+			}
+			c.inject = c.inject.with(f)
+		}
+	}
+	for _, name := range cfg.Clear {
+		if !isToken(name) {
+			return config{}, errors.New("propagation: clear: " + strconv.Quote(name) + " is not the name of a header")
+		}
+		c.clear = append(c.clear, http.CanonicalHeaderKey(name))
+	}
+	if cfg.DefaultFormat != "" {
+		f, ok := findFormat(cfg.DefaultFormat, injectable)
+		if !ok {
+			return config{}, unknownFormat("default_format", cfg.DefaultFormat, injectable)
+		}
+		c.defaultFormat = f
+	}
+	return c, nil
+}
+
+func findFormat(name string, among []format) (format, bool) {
+	for _, f := range among {
+		if formatNames[f] == name {
+			return f, true
+		}
+	}
+	return 0, false
+}
+
+func unknownFormat(field, name string, valid []format, also ...string) error {
+	names := also
+	for _, f := range valid {
+		names = append(names, formatNames[f])
+	}
+	return errors.New("propagation: " + field + ": unknown format " + strconv.Quote(name) +
+		": it is one of " + strings.Join(names, ", "))
+}
+
+// isToken reports whether name can be the name of a header (RFC 9110, section 5.6.2).
+func isToken(name string) bool {
+	for i := range len(name) {
+		c := name[i]
+		letter := 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
+		digit := '0' <= c && c <= '9'
+		if !letter && !digit && strings.IndexByte("!#$%&'*+-.^_`|~", c) < 0 {
+			return false
+		}
+	}
+	return name != ""
+}

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package propagation carries span contexts in headers: it reads what a caller sent and writes what
+// a callee needs to join the trace.
+//
+// The smallest use is the zero [Config], installed as OpenTelemetry's propagator:
+//
+//	p, err := propagation.New(propagation.Config{})
+//	if err != nil {
+//		return err
+//	}
+//	otel.SetTextMapPropagator(p)
+//
+// A [Propagator] works with any tracer provider, and without one: it then forwards what arrived, so
+// that a service which makes no spans does not break the trace.
+//
+// # Formats
+//
+//   - "w3c" is traceparent and tracestate, read strictly as the W3C Trace Context specification asks.
+//   - "b3" is Zipkin's format. It reads both encodings, the x-b3-* headers and the b3 header, and
+//     writes the x-b3-* headers. It is read leniently: whatever Kong, Envoy, Zipkin's,
+//     OpenTelemetry's and Datadog's libraries write.
+//   - "b3-single" writes the b3 header. It has no reader of its own, as in Kong.
+//
+// Which are read and written says [Config], in the words of Kong's propagation block. In any of
+// them a header that is refused starts a new trace, and is counted in [Stats].
+//
+// # What is kept of what arrived
+//
+// A span context says less than the headers do. The rest stands in the Go context beside it, as a
+// [Remote]: a decision that the caller left to us, a decision without ids, the debug flag, the width
+// of the trace id. [Propagator.Inject] uses it so that what arrived in B3 goes on in B3 unchanged. A
+// deferred decision never becomes a deny: W3C cannot express one, so a traceparent is not written
+// when a deferred decision is forwarded. The decision of a span that a provider made is its sampled
+// flag.
+//
+// # x-request-id
+//
+// Envoy finds its logs, and its sampling decision, by x-request-id, and asks services to forward it.
+// It is carried byte for byte from the request that arrived to every request made on its behalf. A
+// value with control characters, which no HTTP client would send on, is refused and counted.
+//
+// If none arrived, a service that starts the trace makes one: a version 4 UUID out of the trace id,
+// with the version and variant bits set. All calls of one trace so carry the same one although
+// nothing remembers it. Where the trace itself arrived without x-request-id none is made, since
+// another service may have chosen another one. A trace arrived if Extract of this package read its
+// ids. [RequestIDFromContext] returns what Inject writes.
+//
+// # Carriers
+//
+// Any TextMapCarrier will do; names are looked up in lower case. With OpenTelemetry's HeaderCarrier
+// the http.Header is used directly, under canonical names. Only there can headers be removed:
+// [Config] Clear does nothing with other carriers, and neither does the removal of old headers of a
+// format that is written. Two traceparent headers, which only a HeaderCarrier or a carrier with a
+// Values method can show, are malformed; several tracestate headers are one list.
+//
+// # Concurrency, errors, cost
+//
+// A Propagator is immutable apart from its counters; all methods are safe for concurrent use, each
+// with a carrier of its own. Only [New] returns an error. No header makes a method panic. Extract
+// and Inject belong to the hot path; BenchmarkExtract and BenchmarkInject measure them.
+package propagation

@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package propagation_test
+
+import (
+	"context"
+	"encoding/hex"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	otelprop "go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/spandrel-go/spandrel/propagation"
+)
+
+var (
+	traceparentPattern = regexp.MustCompile(
+		`^(?:(00)-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})|([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(?:-(?s:.*))?)$`)
+	b3SinglePattern = regexp.MustCompile(
+		`^(?i:([0-9a-f]{32}|[0-9a-f]{16})-([0-9a-f]{16}))(?:-|-([01d])(?:-(?i:([0-9a-f]{16})))?|-(?i:([0-9a-f]{16})))?$`)
+	b3TraceIDPattern = regexp.MustCompile(`^(?i:[0-9a-f]{32}|[0-9a-f]{16})$`)
+	b3SpanIDPattern  = regexp.MustCompile(`^(?i:[0-9a-f]{16})$`)
+	truePattern      = regexp.MustCompile(`^(?:true|True|TRUE)$`)
+	falsePattern     = regexp.MustCompile(`^(?:false|False|FALSE)$`)
+	zerosPattern     = regexp.MustCompile(`^0*$`)
+)
+
+// simple is what the second implementation reads.
+type simple struct {
+	traceID, spanID, parent string // lower case, traceID padded
+	bits                    int
+	flags                   trace.TraceFlags
+	decision                propagation.Decision
+	debug                   bool
+}
+
+func simpleOf(r propagation.Remote) simple {
+	s := simple{bits: r.TraceIDBits, flags: r.SpanContext.TraceFlags(), decision: r.Decision, debug: r.Debug}
+	if r.SpanContext.IsValid() {
+		s.traceID, s.spanID = r.SpanContext.TraceID().String(), r.SpanContext.SpanID().String()
+	}
+	if r.ParentSpanID.IsValid() {
+		s.parent = r.ParentSpanID.String()
+	}
+	return s
+}
+
+func simpleW3C(traceparent string) simple {
+	m := traceparentPattern.FindStringSubmatch(traceparent)
+	if m == nil {
+		return simple{}
+	}
+	known := byte(0x03)
+	fields := m[1:5]
+	if m[1] == "" {
+		fields, known = m[5:9], 0x01
+	}
+	if fields[0] == "ff" || m[1] == "" && fields[0] == "00" || zerosPattern.MatchString(fields[1]) || zerosPattern.MatchString(fields[2]) {
+		return simple{}
+	}
+	flags, _ := hex.DecodeString(fields[3])
+	s := simple{traceID: fields[1], spanID: fields[2], bits: 128, flags: trace.TraceFlags(flags[0] & known), decision: propagation.Deny}
+	if s.flags&1 != 0 {
+		s.decision = propagation.Accept
+	}
+	return s
+}
+
+func (s *simple) setB3IDs(traceID, spanID, parent string) bool {
+	if zerosPattern.MatchString(traceID) || zerosPattern.MatchString(spanID) {
+		return false
+	}
+	s.bits = len(traceID) * 4
+	s.traceID = strings.Repeat("0", 32-len(traceID)) + strings.ToLower(traceID)
+	s.spanID = strings.ToLower(spanID)
+	if !zerosPattern.MatchString(parent) {
+		s.parent = strings.ToLower(parent)
+	}
+	return true
+}
+
+func simpleB3(b3, traceID, spanID, parent, sampled, flags string) (s simple) {
+	decide := func(text string) {
+		s.debug = text == "d"
+		s.decision = map[string]propagation.Decision{"d": propagation.Accept, "1": propagation.Accept, "0": propagation.Deny}[text]
+	}
+	if len(b3) == 1 {
+		decide(b3)
+	} else if m := b3SinglePattern.FindStringSubmatch(b3); m != nil && s.setB3IDs(m[1], m[2], m[4]+m[5]) {
+		decide(m[3])
+	}
+	if s.decision == propagation.Defer {
+		switch {
+		case flags == "1":
+			decide("d")
+		case truePattern.MatchString(sampled):
+			decide("1")
+		case falsePattern.MatchString(sampled):
+			decide("0")
+		case sampled != "d":
+			decide(sampled)
+		}
+	}
+	if s.spanID == "" && b3TraceIDPattern.MatchString(traceID) && b3SpanIDPattern.MatchString(spanID) &&
+		(parent == "" || b3SpanIDPattern.MatchString(parent)) {
+		s.setB3IDs(traceID, spanID, parent)
+	}
+	if s.spanID != "" && s.decision == propagation.Accept {
+		s.flags = trace.FlagsSampled
+	}
+	return s
+}
+
+func FuzzW3C(f *testing.F) {
+	good := "00-" + traceHex + "-" + spanHex + "-01"
+	for _, s := range []string{
+		good, "", good[:54], good + "-", "cc" + good[2:] + "-x", "ff" + good[2:], strings.ToUpper(good),
+		"00-" + strings.Repeat("0", 32) + good[35:], good[:53] + "ff", "\x00" + good[1:], "01" + good[2:53] + "ff",
+	} {
+		f.Add(s, "a=1,b=2")
+	}
+	f.Add(good, "a")
+	f.Add(good, "a=1,,\t,a=2")
+	f.Fuzz(func(t *testing.T, traceparent, tracestate string) {
+		p, err := propagation.New(propagation.Config{})
+		require.NoError(t, err)
+		carrier := otelprop.MapCarrier{"traceparent": traceparent, "tracestate": tracestate}
+		got := extract(p, carrier)
+		want := simpleW3C(traceparent)
+		require.Equal(t, want, simpleOf(got), "%q", traceparent)
+		checkStats(t, p, want.spanID == "" && traceparent != "")
+		if want.spanID != "" {
+			roundTrip(t, got, "w3c")
+			if ts, err := trace.ParseTraceState(tracestate); err == nil {
+				require.Equal(t, ts.String(), got.SpanContext.TraceState().String())
+			}
+		}
+	})
+}
+
+func FuzzB3(f *testing.F) {
+	f.Add("", traceHex, spanHex, parentHex, "1", "")
+	f.Add("", shortHex, spanHex, "", "FALSE", "1")
+	f.Add("", strings.ToUpper(traceHex), strings.ToUpper(spanHex), "zz", "d", "2")
+	f.Add(traceHex+"-"+spanHex+"-1-"+parentHex, shortHex, spanHex, "", "0", "")
+	f.Add(traceHex+"-"+spanHex+"-"+parentHex, "", "", "", "0", "0")
+	f.Add(traceHex+"-"+spanHex+"-", "", "", "", "", "")
+	f.Add(shortHex+"-"+spanHex+"-d", "", "", "", "", "")
+	f.Add(shortHex+"-"+spanHex+"-1-", "", "", "", "", "")
+	f.Add(traceHex+"-xxx", "", "", "", "", "")
+	f.Add("0", "x", spanHex, "", "1", "")
+	f.Add("d", "", "", "", "", "")
+	f.Add("-", "", "", "", "", "")
+	f.Fuzz(func(t *testing.T, b3, traceID, spanID, parent, sampled, flags string) {
+		p, err := propagation.New(propagation.Config{})
+		require.NoError(t, err)
+		got := extract(p, otelprop.MapCarrier{
+			"b3": b3, "x-b3-traceid": traceID, "x-b3-spanid": spanID, "x-b3-parentspanid": parent,
+			"x-b3-sampled": sampled, "x-b3-flags": flags,
+		})
+		want := simpleB3(b3, traceID, spanID, parent, sampled, flags)
+		require.Equal(t, want, simpleOf(got))
+		checkStats(t, p, want == simple{} && b3+traceID+spanID+sampled != "")
+		if want != (simple{}) {
+			roundTrip(t, got, "b3")
+			roundTrip(t, got, "b3-single")
+		}
+	})
+}
+
+func FuzzRequestID(f *testing.F) {
+	for _, id := range []string{"", "125a4afb-6f55-44ba-ad80-413f09f48a28", "\t", "a\nb", "\u00e9", "\x7f", "\xff"} {
+		f.Add(id)
+	}
+	pattern := regexp.MustCompile(`^[^\x00-\x08\x0a-\x1f\x7f]*$`)
+	f.Fuzz(func(t *testing.T, id string) {
+		p, err := propagation.New(propagation.Config{})
+		require.NoError(t, err)
+		ctx := p.Extract(context.Background(), otelprop.MapCarrier{"x-request-id": id})
+		want := ""
+		if pattern.MatchString(id) {
+			want = id
+		}
+		require.Equal(t, want, propagation.RequestIDFromContext(ctx))
+		require.Equal(t, want, inject(ctx, p).Get("x-request-id"))
+		checkStats(t, p, want != id)
+	})
+}
+
+// checkStats wants a refusal counted where something arrived of which nothing was usable.
+func checkStats(t *testing.T, p *propagation.Propagator, refused bool) {
+	t.Helper()
+	if refused {
+		require.NotEmpty(t, p.Stats().Malformed)
+	}
+	for _, m := range p.Stats().Malformed {
+		require.NotEmpty(t, m.Reason)
+	}
+}
+
+// roundTrip forwards what was read in one format and reads it again.
+func roundTrip(t *testing.T, want propagation.Remote, format string) {
+	t.Helper()
+	p, err := propagation.New(propagation.Config{Inject: []string{format}})
+	require.NoError(t, err)
+	carrier := inject(contextWith(want), p)
+	got := extract(p, carrier)
+	require.Empty(t, p.Stats().Malformed)
+	want.Format = format
+	if format == "b3-single" && want.Decision == propagation.Defer {
+		want.ParentSpanID = trace.SpanID{} // not written without a decision
+	}
+	assert.Equal(t, want, got, "%v", carrier)
+}

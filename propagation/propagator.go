@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package propagation
+
+import (
+	"context"
+	"slices"
+
+	otelprop "go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/spandrel-go/spandrel/internal/remote"
+)
+
+// Propagator reads and writes headers. It implements OpenTelemetry's TextMapPropagator. [New] makes
+// it; the zero value is not usable.
+//
+// All methods are safe for concurrent use as long as each call has a carrier of its own.
+type Propagator struct {
+	config
+	fields    []string
+	malformed counters
+}
+
+var _ otelprop.TextMapPropagator = (*Propagator)(nil)
+
+// New makes a propagator. It returns an error if cfg names a format that does not exist or that
+// cannot stand where it does, with the list of those that can, or if a name to clear cannot be the
+// name of a header.
+func New(cfg Config, opts ...Option) (*Propagator, error) {
+	c, err := newConfig(cfg, opts)
+	if err != nil {
+		return nil, err
+	}
+	p := &Propagator{config: c}
+	p.fields = fieldsOf(c)
+	return p, nil
+}
+
+// Fields returns the names, in lower case, of all headers that Inject may set. The caller owns the
+// slice.
+func (p *Propagator) Fields() []string { return slices.Clone(p.fields) }
+
+func fieldsOf(c config) []string {
+	set := c.inject
+	if c.preserve {
+		set = set.with(c.defaultFormat)
+		for _, f := range c.extract {
+			set = set.with(f)
+			if f == formatB3 {
+				set = set.with(formatB3Single)
+			}
+		}
+	}
+	var fields []string
+	if set.has(formatW3C) {
+		fields = append(fields, traceparentHeader.lower, tracestateHeader.lower)
+	}
+	if set.has(formatB3) {
+		fields = append(fields, b3TraceIDHeader.lower, b3SpanIDHeader.lower, b3ParentSpanIDHeader.lower,
+			b3SampledHeader.lower, b3FlagsHeader.lower)
+	}
+	if set.has(formatB3Single) {
+		fields = append(fields, b3Header.lower)
+	}
+	return append(fields, requestIDHeader.lower)
+}
+
+// Extract reads the carrier and returns ctx with what it found: the caller's span context as remote
+// span context, under OpenTelemetry's key, so that a tracer of any provider joins the trace; and a
+// [Remote] beside it. What stood in ctx before, even a span of this process, gives way to ids that
+// arrived. A decision without ids, or a request id, is kept as a Remote and leaves the span in ctx
+// as it is. If the carrier holds nothing usable ctx is returned as it was.
+func (p *Propagator) Extract(ctx context.Context, carrier otelprop.TextMapCarrier) context.Context {
+	if carrier == nil {
+		return ctx
+	}
+	src := newSource(carrier)
+	var found Remote
+	for _, f := range p.extract {
+		var in Remote
+		switch f {
+		case formatW3C:
+			p.extractW3C(&src, &in)
+		case formatB3:
+			p.extractB3(&src, &in)
+		}
+		if in.SpanContext.IsValid() {
+			found = in
+			break
+		}
+		if found.Decision == Defer && in.Decision != Defer {
+			found = in
+		}
+	}
+	requestID := p.readRequestID(&src)
+	if !found.SpanContext.IsValid() && found.Decision == Defer {
+		if requestID == "" {
+			return ctx
+		}
+		// A request id says nothing about the trace: what is known of that stays.
+		if old := remote.FromContext(ctx); old != nil {
+			found = *old
+		}
+		found.RequestID = requestID
+		return &node{Context: ctx, remote: found}
+	}
+	found.RequestID = requestID
+	n := &node{Context: ctx, remote: found}
+	if !found.SpanContext.IsValid() {
+		return n
+	}
+	return trace.ContextWithRemoteSpanContext(n, found.SpanContext)
+}
+
+// outgoing is what Inject sends.
+type outgoing struct {
+	spanContext  trace.SpanContext // invalid: there are no ids
+	parent       trace.SpanID
+	decision     Decision
+	debug        bool
+	shortTraceID bool // 64 bits
+}
+
+// texts holds what is written of an outgoing, all substrings of one string.
+type texts struct {
+	traceparent             string
+	traceID, spanID, parent string
+	b3Single                string
+	requestID               string
+}
+
+// Inject writes the span context in ctx into the carrier, in all formats of the configuration.
+//
+// Where the span in ctx was made by a provider its sampled flag is the decision. Where the span
+// context is the one that arrived, or there is none, Inject forwards what arrived, with its parent,
+// debug flag and decision, be it deferred or without ids. Trace ids that arrived in 64 bits leave so
+// in B3. With neither a span nor anything that arrived, it only removes what Clear names.
+//
+// From a HeaderCarrier it first removes what Clear names, and then the other headers of each format
+// that it writes, of either encoding for B3, so that nothing that was there before mixes with what
+// it writes.
+func (p *Propagator) Inject(ctx context.Context, carrier otelprop.TextMapCarrier) {
+	dst, ok := newTarget(carrier)
+	if !ok {
+		return
+	}
+	if dst.isHeader {
+		for _, name := range p.clear {
+			delete(dst.header, name)
+		}
+	}
+	sc, r := trace.SpanContextFromContext(ctx), remote.FromContext(ctx)
+	if !sc.IsValid() && r == nil {
+		return
+	}
+	out := newOutgoing(sc, r)
+	set := p.inject
+	if p.preserve {
+		set = set.with(p.formatOf(r))
+	}
+	makeRequestID := startsTrace(sc, r) && (r == nil || r.RequestID == "")
+	t := newTexts(&out, set, makeRequestID)
+	if !makeRequestID && r != nil {
+		t.requestID = r.RequestID
+	}
+
+	dst.reserve(len(p.fields))
+	if set.has(formatW3C) {
+		injectW3C(&dst, &out, &t)
+	}
+	if set.has(formatB3) || set.has(formatB3Single) {
+		if t.traceID != "" || out.decision != Defer {
+			removeB3(&dst)
+		}
+		if set.has(formatB3) {
+			injectB3(&dst, &out, &t)
+		}
+		if set.has(formatB3Single) {
+			injectB3Single(&dst, &out, &t)
+		}
+	}
+	if t.requestID != "" {
+		dst.set(&requestIDHeader, t.requestID)
+	}
+}
+
+// newOutgoing joins the span context in ctx with what arrived. At least one of them is there.
+func newOutgoing(sc trace.SpanContext, r *Remote) outgoing {
+	arrived := r != nil && r.SpanContext.IsValid()
+	joined := arrived && sc.IsValid() && sameTrace(sc, r)
+	forward := !sc.IsValid() || joined && sc.IsRemote() && sc.SpanID() == r.SpanContext.SpanID()
+	if forward {
+		return outgoing{
+			spanContext:  r.SpanContext,
+			parent:       r.ParentSpanID,
+			decision:     r.Decision,
+			debug:        r.Debug,
+			shortTraceID: r.TraceIDBits == 64,
+		}
+	}
+	out := outgoing{spanContext: sc, decision: Deny}
+	if sc.IsSampled() {
+		out.decision = Accept
+		// A debug flag that came without ids is meant for the trace that this service started.
+		out.debug = r != nil && r.Debug && (joined || !arrived)
+	}
+	out.shortTraceID = joined && r.TraceIDBits == 64
+	return out
+}
+
+// formatOf returns the format that preserve stands for.
+func (p *Propagator) formatOf(r *Remote) format {
+	if r != nil {
+		if f, ok := findFormat(r.Format, injectable); ok {
+			return f
+		}
+	}
+	return p.defaultFormat
+}
+
+// newTexts renders all that is needed into one string. The parts of a traceparent serve B3 too.
+func newTexts(out *outgoing, set formatSet, requestID bool) (t texts) {
+	if !out.spanContext.IsValid() {
+		return t
+	}
+	var buf [traceparentLen + 2*8 + b3SingleMax + uuidLen]byte
+	b := appendTraceparent(buf[:0], &out.spanContext)
+	if out.parent.IsValid() {
+		b = appendHex(b, out.parent[:])
+	}
+	parentEnd := len(b)
+	if set.has(formatB3Single) {
+		b = appendB3Single(b, out)
+	}
+	singleEnd := len(b)
+	if requestID {
+		b = appendUUID(b, out.spanContext.TraceID())
+	}
+	s := string(b)
+	t.traceparent = s[:traceparentLen]
+	t.traceID = s[3:35]
+	if out.shortTraceID {
+		t.traceID = s[19:35]
+	}
+	t.spanID = s[36:52]
+	t.parent = s[traceparentLen:parentEnd]
+	t.b3Single = s[parentEnd:singleEnd]
+	t.requestID = s[singleEnd:]
+	return t
+}

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package propagation
+
+import "sync/atomic"
+
+// Stats is what a [Propagator] has counted since it was made.
+type Stats struct {
+	// Malformed lists the headers that were refused, by format and reason, in a fixed order. What
+	// never happened is not in it.
+	Malformed []Malformed
+}
+
+// Malformed says how often headers of one format were refused for one reason.
+type Malformed struct {
+	// Format is "w3c", "b3", "b3-single" (the b3 header) or "x-request-id".
+	Format string
+	// Reason is one of
+	//   - "length": a header or an id is too short or too long;
+	//   - "syntax": a character stands where the format does not allow it;
+	//   - "version": a traceparent of version ff;
+	//   - "zero id": an id of zeros only;
+	//   - "incomplete": a trace id without a span id, or the other way round;
+	//   - "duplicate": two traceparent headers;
+	//   - "decision": x-b3-sampled or x-b3-flags has no value that we know; it was ignored, the ids
+	//     were not;
+	//   - "tracestate": a malformed tracestate was dropped, its traceparent was not.
+	Reason string
+	Count  uint64
+}
+
+// reason is why a header was refused; the zero value says that it was not.
+type reason uint8
+
+const (
+	reasonNone reason = iota
+	reasonLength
+	reasonSyntax
+	reasonVersion
+	reasonZeroID
+	reasonIncomplete
+	reasonDuplicate
+	reasonDecision
+	reasonTraceState
+	numReasons
+)
+
+var reasonNames = [numReasons]string{
+	"", "length", "syntax", "version", "zero id", "incomplete", "duplicate", "decision", "tracestate",
+}
+
+// counters counts refusals. Each is monotone; together they are no snapshot of one moment.
+type counters [numFormats][numReasons]atomic.Uint64
+
+func (c *counters) count(f format, r reason) { c[f][r].Add(1) }
+
+// Stats returns the counters. It is safe for concurrent use with all other methods.
+func (p *Propagator) Stats() Stats {
+	var s Stats
+	for f := range p.malformed {
+		for r := range p.malformed[f] {
+			if n := p.malformed[f][r].Load(); n > 0 {
+				s.Malformed = append(s.Malformed, Malformed{Format: formatNames[f], Reason: reasonNames[r], Count: n})
+			}
+		}
+	}
+	return s
+}
