@@ -91,9 +91,9 @@ func appendEscape(dst []byte, c byte) []byte {
 	}
 }
 
-// QuoteJSON replaces dst[start:], which must be valid JSON without line breaks between its tokens, by
-// a JSON string that holds it as text. JSON in such a form has no control characters, so only
-// quotation marks and reverse solidi need an escape.
+// QuoteJSON replaces dst[start:], JSON text as the functions of this package write it, by a JSON string
+// that holds it. Such text has no control characters and is valid UTF-8, so only quotation marks and
+// reverse solidi need an escape.
 func QuoteJSON(dst []byte, start int) []byte {
 	end := len(dst)
 	dst = append(dst, '"')
@@ -179,25 +179,33 @@ func AppendJSONText(dst []byte, v attribute.Value) []byte {
 	}
 }
 
-// AppendJSONObject appends attrs as a JSON object, in their order. No member name appears twice: of
-// several attributes with one key the last one is written. Keys that differ only in bytes which are
-// not valid UTF-8 become one member name and count as one key.
-func AppendJSONObject(dst []byte, attrs []attribute.KeyValue) []byte {
-	dst = append(dst, '{')
-	first := true
+// AppendJSONObject appends attrs and then more as one JSON object, in their order. No member name
+// appears twice: of several attributes with one key the last one is written. Keys that differ only in
+// bytes which are not valid UTF-8 become one member name and count as one key.
+func AppendJSONObject(dst []byte, attrs []attribute.KeyValue, more ...attribute.KeyValue) []byte {
+	start := len(dst)
 	for i, kv := range attrs {
-		if Shadowed(kv.Key, attrs[i+1:]) {
-			continue
+		if !Shadowed(kv.Key, attrs[i+1:]) && !Shadowed(kv.Key, more) {
+			dst = appendMember(dst, kv)
 		}
-		if !first {
-			dst = append(dst, ',')
-		}
-		first = false
-		dst = AppendJSONString(dst, string(kv.Key))
-		dst = append(dst, ':')
-		dst = AppendJSONValue(dst, kv.Value)
 	}
+	for i, kv := range more {
+		if !Shadowed(kv.Key, more[i+1:]) {
+			dst = appendMember(dst, kv)
+		}
+	}
+	if len(dst) == start {
+		return append(dst, "{}"...)
+	}
+	dst[start] = '{' // in place of the first member's comma
 	return append(dst, '}')
+}
+
+func appendMember(dst []byte, kv attribute.KeyValue) []byte {
+	dst = append(dst, ',')
+	dst = AppendJSONString(dst, string(kv.Key))
+	dst = append(dst, ':')
+	return AppendJSONValue(dst, kv.Value)
 }
 
 // Shadowed reports whether one of attrs has a key that [AppendJSONString] writes as it writes key.
@@ -218,7 +226,11 @@ func Shadowed(key attribute.Key, attrs []attribute.KeyValue) bool {
 // Ambiguous reports whether [AppendJSONString] may write another key as it writes this one: whether
 // U+FFFD stands in its output.
 func Ambiguous(key attribute.Key) bool {
-	return !utf8.ValidString(string(key)) || strings.Contains(string(key), replacement)
+	ascii := true
+	for i := 0; ascii && i < len(key); i++ {
+		ascii = key[i] < utf8.RuneSelf
+	}
+	return !ascii && (!utf8.ValidString(string(key)) || strings.Contains(string(key), replacement))
 }
 
 // replaceInvalid returns s with each invalid byte replaced, as [AppendJSONString] does it.

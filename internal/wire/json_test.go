@@ -143,6 +143,14 @@ func TestAppendJSONObject(t *testing.T) {
 	}
 }
 
+func TestAppendJSONObjectWithMore(t *testing.T) {
+	t.Parallel()
+	got := wire.AppendJSONObject([]byte("x"), []attribute.KeyValue{attribute.Int("a", 1), attribute.Int("b", 2)},
+		attribute.Int("c", 3), attribute.Int("a", 4), attribute.Int("c", 5))
+	assert.Equal(t, `x{"b":2,"a":4,"c":5}`, string(got))
+	assert.Equal(t, `{"a":1}`, string(wire.AppendJSONObject(nil, nil, attribute.Int("a", 1))))
+}
+
 func TestQuoteJSONKeepsWhatStandsBefore(t *testing.T) {
 	t.Parallel()
 	dst := wire.QuoteJSON([]byte(`{"k":["a","b\\"]`), len(`{"k":`))
