@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/spandrel-go/spandrel/exporters/console"
+)
+
+func main() {
+	if err := run(context.Background(), os.Args[1:], os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, "quickstart:", err)
+		os.Exit(1)
+	}
+}
+
+// shutdownTimeout is how long a collector that does not answer is waited for.
+const shutdownTimeout = 5 * time.Second
+
+// run is the whole program.
+func run(ctx context.Context, args []string, out io.Writer) error {
+	flags := flag.NewFlagSet("quickstart", flag.ContinueOnError)
+	flags.SetOutput(out)
+	zipkinURL := flags.String("zipkin", "", "also send the spans to this Zipkin v2 `url`, such as http://127.0.0.1:9411/api/v2/spans")
+	if err := flags.Parse(args); err != nil {
+		if err == flag.ErrHelp {
+			return nil
+		}
+		return err
+	}
+
+	traces, err := console.NewCollector()
+	if err != nil {
+		return err
+	}
+	shop, err := openShop(traces, *zipkinURL)
+	if err != nil {
+		return err
+	}
+	if err := shop.visit(ctx); err != nil {
+		shop.close(ctx)
+		return err
+	}
+	failure := shop.close(ctx) // what the collector did not get; the trees do not depend on it
+
+	if err := traces.Render(out); err != nil {
+		return err
+	}
+	return shop.report(out, *zipkinURL, failure)
+}
+
+// report prints what became of the spans of each service.
+func (s *shop) report(out io.Writer, zipkinURL string, failure error) error {
+	p := printer{w: out}
+	p.printf("\n%-10s %8s %6s %9s %8s\n", "service", "started", "ended", "exported", "dropped")
+	var accepted, made uint64
+	for _, svc := range slices.Backward(s.services) {
+		st := svc.provider.Stats()
+		p.printf("%-10s %8d %6d %9d %8d\n",
+			svc.name, st.Started, st.Ended, st.Exporters[0].Exported, st.Exporters[0].Dropped.Sum())
+		made += st.Ended
+		if len(st.Exporters) > 1 {
+			accepted += st.Exporters[1].Exported
+		}
+	}
+	if zipkinURL != "" {
+		p.printf("\n%s accepted %d of %d spans\n", redacted(zipkinURL), accepted, made)
+	}
+	if failure != nil {
+		p.printf("not sent: %v\n", failure)
+	}
+	return p.err
+}
+
+// redacted returns a URL without its password.
+func redacted(raw string) string {
+	u, err := url.Parse(raw)
+	if err != nil {
+		return "the collector"
+	}
+	return u.Redacted()
+}
+
+// printer keeps the first error of several prints.
+type printer struct {
+	w   io.Writer
+	err error
+}
+
+func (p *printer) printf(format string, args ...any) {
+	if p.err == nil {
+		_, p.err = fmt.Fprintf(p.w, format, args...)
+	}
+}
