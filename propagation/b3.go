@@ -217,41 +217,34 @@ func appendB3Single(dst []byte, out *outgoing) []byte {
 	return dst
 }
 
-// injectB3 writes the x-b3-* headers.
-func injectB3(dst *target, out *outgoing, t *texts) {
-	if t.traceID != "" {
-		dst.set(&b3TraceIDHeader, t.traceID)
-		dst.set(&b3SpanIDHeader, t.spanID)
-		if t.parent != "" {
-			dst.set(&b3ParentSpanIDHeader, t.parent)
+// injectB3 writes the encodings that set has. Readers prefer the b3 header, and fill from one encoding
+// what the other lacks: what an earlier hop wrote, as in a proxy that copies headers, must not mix
+// with ours. So all headers of B3 that are not written are removed.
+func injectB3(dst *target, set formatSet, out *outgoing, t *texts) {
+	sampled := b3Sampled(out)
+	if t.traceID == "" && sampled == "" {
+		return
+	}
+	var many struct{ traceID, spanID, parent, sampled, flags string }
+	if set.has(formatB3) {
+		many.traceID, many.spanID, many.parent = t.traceID, t.spanID, t.parent
+		if sampled == "d" {
+			// Debug implies accept: x-b3-sampled is not sent with it.
+			many.flags = "1"
+		} else {
+			many.sampled = sampled
 		}
 	}
-	switch sampled := b3Sampled(out); sampled {
-	case "":
-	case "d":
-		// Debug implies accept: x-b3-sampled is not sent with it.
-		dst.set(&b3FlagsHeader, "1")
-	default:
-		dst.set(&b3SampledHeader, sampled)
+	var single string
+	if set.has(formatB3Single) {
+		if single = t.b3Single; single == "" {
+			single = sampled
+		}
 	}
-}
-
-// injectB3Single writes the b3 header.
-func injectB3Single(dst *target, out *outgoing, t *texts) {
-	if t.b3Single != "" {
-		dst.set(&b3Header, t.b3Single)
-	} else if sampled := b3Sampled(out); sampled != "" {
-		dst.set(&b3Header, sampled)
-	}
-}
-
-// removeB3 removes both encodings. Readers prefer the b3 header, and fill from one encoding what the
-// other lacks: what an earlier hop wrote, as in a proxy that copies headers, must not mix with ours.
-func removeB3(dst *target) {
-	dst.remove(&b3Header)
-	dst.remove(&b3TraceIDHeader)
-	dst.remove(&b3SpanIDHeader)
-	dst.remove(&b3ParentSpanIDHeader)
-	dst.remove(&b3SampledHeader)
-	dst.remove(&b3FlagsHeader)
+	dst.put(&b3TraceIDHeader, many.traceID)
+	dst.put(&b3SpanIDHeader, many.spanID)
+	dst.put(&b3ParentSpanIDHeader, many.parent)
+	dst.put(&b3SampledHeader, many.sampled)
+	dst.put(&b3FlagsHeader, many.flags)
+	dst.put(&b3Header, single)
 }

@@ -115,9 +115,11 @@ func (t *target) set(name *header, value string) {
 	t.header[name.canonical] = t.values[n-1 : n : n]
 }
 
-// remove deletes a header where the carrier can.
-func (t *target) remove(name *header) {
-	if t.isHeader {
+// put sets a header, or removes it where the carrier can if value is empty.
+func (t *target) put(name *header, value string) {
+	if value != "" {
+		t.set(name, value)
+	} else if t.isHeader {
 		delete(t.header, name.canonical)
 	}
 }

@@ -137,9 +137,9 @@ type texts struct {
 // debug flag and decision, be it deferred or without ids. Trace ids that arrived in 64 bits leave so
 // in B3. With neither a span nor anything that arrived, it only removes what Clear names.
 //
-// From a HeaderCarrier it first removes what Clear names, and then the other headers of each format
-// that it writes, of either encoding for B3, so that nothing that was there before mixes with what
-// it writes.
+// From a HeaderCarrier it first removes what Clear names. It also removes the other headers of each
+// format that it writes, of either encoding for B3, so that nothing that was there before mixes with
+// what it writes.
 func (p *Propagator) Inject(ctx context.Context, carrier otelprop.TextMapCarrier) {
 	dst, ok := newTarget(carrier)
 	if !ok {
@@ -170,15 +170,7 @@ func (p *Propagator) Inject(ctx context.Context, carrier otelprop.TextMapCarrier
 		injectW3C(&dst, &out, &t)
 	}
 	if set.has(formatB3) || set.has(formatB3Single) {
-		if t.traceID != "" || out.decision != Defer {
-			removeB3(&dst)
-		}
-		if set.has(formatB3) {
-			injectB3(&dst, &out, &t)
-		}
-		if set.has(formatB3Single) {
-			injectB3Single(&dst, &out, &t)
-		}
+		injectB3(&dst, set, &out, &t)
 	}
 	if t.requestID != "" {
 		dst.set(&requestIDHeader, t.requestID)

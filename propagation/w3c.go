@@ -113,16 +113,12 @@ func appendTraceparent(dst []byte, sc *trace.SpanContext) []byte {
 	return append(dst, '0', hexDigits[flags])
 }
 
-// injectW3C writes traceparent and tracestate.
+// injectW3C writes traceparent and tracestate, or removes a tracestate that is not ours.
 func injectW3C(dst *target, out *outgoing, t *texts) {
 	if t.traceparent == "" || out.decision == Defer {
 		// traceparent has no word for a deferred decision: its flag would be a deny.
 		return
 	}
 	dst.set(&traceparentHeader, t.traceparent)
-	if state := out.spanContext.TraceState(); state.Len() > 0 {
-		dst.set(&tracestateHeader, state.String())
-		return
-	}
-	dst.remove(&tracestateHeader)
+	dst.put(&tracestateHeader, out.spanContext.TraceState().String())
 }
