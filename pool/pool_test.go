@@ -38,8 +38,11 @@ func TestGetReturnsABlankObject(t *testing.T) {
 				require.NotNil(t, r)
 				require.Empty(t, r.name)
 				require.Zero(t, r.count)
+				require.Empty(t, r.inner[1].key)
+				require.Empty(t, r.inner[1].bytes)
 				require.Empty(t, r.buf)
 				r.name, r.count, r.buf = "a", 1, append(r.buf, "abc"...)
+				r.inner[1].key, r.inner[1].bytes = "b", []byte("c")
 				p.Put(r)
 			}
 		})
