@@ -1,0 +1,105 @@
+# Every target works on every module of this repository. It needs Go 1.26 and bash, nothing else, but
+# for `make servers`. Tools are built by Go into .tmp/bin, each pinned to one version.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := help
+
+MODULES := $(shell find . -name go.mod -not -path '*/testdata/*' -not -path './.tmp/*' -exec dirname {} \; | sort)
+# The modules below internal only measure and compare: what they link is not ours to check for races.
+LIBRARY := $(filter-out ./internal/%,$(MODULES))
+
+BIN := $(CURDIR)/.tmp/bin
+GOLANGCI_VERSION := v2.12.2
+GOLANGCI := $(BIN)/golangci-lint-$(GOLANGCI_VERSION)
+# govulncheck is not here: it asks a database over the network, and all targets but the downloads of
+# modules and servers work without.
+
+FUZZTIME ?= 2000x
+BENCHTIME ?= 1s
+TESTFLAGS ?=
+
+# each runs a command in the folders of a list of modules, and stops at the first failure.
+each = for module in $(1); do echo "== $$module: $(2)"; (cd "$$module" && $(2)); done
+
+.PHONY: help
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 18
+
+.PHONY: all
+all: tidy-check lint test test-invariants test-race ## What to run before a pull request
+
+.PHONY: lint
+lint: $(GOLANGCI) ## Formatters, linters, and the house rules (internal/lint)
+	@$(call each,$(MODULES),go vet ./...)
+	@$(call each,$(MODULES),$(GOLANGCI) run --config $(CURDIR)/.golangci.yml ./...)
+	@$(call each,$(LIBRARY),$(GOLANGCI) run --config $(CURDIR)/.golangci.yml --build-tags invariants ./...)
+	go test ./internal/lint
+
+.PHONY: fmt
+fmt: $(GOLANGCI) ## Format the code
+	@$(call each,$(MODULES),$(GOLANGCI) fmt --config $(CURDIR)/.golangci.yml ./...)
+
+.PHONY: test
+test: ## Every test of every module; those of real servers need `make servers`
+	@$(call each,$(MODULES),go test $(TESTFLAGS) ./...)
+
+.PHONY: test-race
+test-race: ## The tests under the race detector, which is a checked build as well
+	@$(call each,$(LIBRARY),go test -race $(TESTFLAGS) ./...)
+
+.PHONY: test-invariants
+test-invariants: ## The tests of a checked build
+	@$(call each,$(LIBRARY),go test -tags invariants $(TESTFLAGS) ./...)
+
+.PHONY: test-concurrent
+test-concurrent: ## The ConcurrentSafe tests under the race detector, again and again
+	@$(call each,$(LIBRARY),go test -race -run ConcurrentSafe -count=10 ./...)
+
+.PHONY: fuzz
+fuzz: ## Every fuzz test, FUZZTIME each (2000x: 2,000 inputs; 1m: a minute)
+	@grep -rHoE '^func Fuzz[A-Za-z0-9_]+' --include='*_test.go' --exclude-dir=testdata --exclude-dir=.tmp . | sort | \
+	while IFS=: read -r file func; do \
+		name=$${func#func }; echo "== $$file: $$name"; \
+		(cd "$$(dirname "$$file")" && go test -run "^$$name\$$" -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 2s .); \
+	done
+
+.PHONY: bench
+bench: ## Every benchmark, BENCHTIME each
+	@$(call each,$(MODULES),go test -run '^$$' -bench . -benchtime $(BENCHTIME) $(TESTFLAGS) ./...)
+
+.PHONY: cover
+cover: ## How much of each module its tests reach; profiles in .tmp/cover
+	@mkdir -p .tmp/cover
+	@$(call each,$(LIBRARY),name=$$(echo $${module#.} | tr / -); profile=$(CURDIR)/.tmp/cover/module$$name.out; go test -coverpkg=./... -coverprofile "$$profile" ./... && go tool cover -func "$$profile" | tail -n 1)
+
+.PHONY: vet-cross
+vet-cross: ## go vet for a 32-bit and for another 64-bit machine
+	@$(call each,$(LIBRARY),CGO_ENABLED=0 GOARCH=386 go vet ./...)
+	@$(call each,$(LIBRARY),CGO_ENABLED=0 GOARCH=arm64 go vet ./...)
+
+.PHONY: tidy
+tidy: ## go mod tidy in every module
+	@$(call each,$(MODULES),go mod tidy)
+
+.PHONY: tidy-check
+tidy-check: ## Fail where `make tidy` would change something
+	@$(call each,$(MODULES),go mod tidy -diff)
+
+.PHONY: servers
+servers: ## Fetch the real servers that tests talk to into the user's cache folder (Java 17, Maven)
+	@.ci/servers/fetch
+
+.PHONY: quickstart
+quickstart: ## Run the first example
+	cd examples/quickstart && go run .
+
+.PHONY: clean
+clean: ## Remove tools and profiles; the servers in the cache folder stay
+	rm -rf .tmp
+
+$(GOLANGCI):
+	@mkdir -p $(BIN)
+	GOBIN=$(BIN) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
+	@mv $(BIN)/golangci-lint $@
