@@ -12,14 +12,14 @@
 // providers as their exporter, it joins the spans of each trace and prints them when asked to:
 //
 //	trace 4bf92f3577b34da6a3ce929d0e0e4736  12:00:00.000 · 171.0ms · 6 spans · 3 services · 1 error
-//	  service   span                       kind      duration  0                85.5ms           171.0ms
-//	  gateway   POST /checkout             server     142.3ms  ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━
-//	  gateway   ├─ rate-limiting           internal   810.0µs  ╸
-//	  gateway   └─ POST /checkout          client     140.5ms  ╺━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━
-//	  checkout     └─ POST /checkout       server     138.2ms  ╺━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━╸
-//	× checkout        ├─ POST /charges     client      88.2ms    ━━━━━━━━━━━━━━━━━━━━━
+//	  service   span                     kind      duration  0               85.5ms          171.0ms
+//	  gateway   POST /checkout           server     142.3ms  ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━╸
+//	  gateway   ├─ rate-limiting         internal   810.0µs  ╸
+//	  gateway   └─ POST /checkout        client     140.5ms  ╺━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━╸
+//	  checkout     └─ POST /checkout     server     138.2ms  ╺━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━
+//	× checkout        ├─ POST /charges   client      88.2ms    ━━━━━━━━━━━━━━━━━━━━╸
 //	                  │     error: payments: 502 Bad Gateway
-//	  mailer          └─ orders process    consumer    40.0ms                                ╺━━━━━━━━━
+//	  mailer          └─ orders process  consumer    40.0ms                                ━━━━━━━━━
 //
 // # Trees
 //
@@ -49,7 +49,7 @@
 //	kind                 "internal", "server", "client", "producer", "consumer" or "unspecified"
 //	service              the resource's service.name, "" if it has none
 //	start                RFC 3339 in UTC, up to nine decimals
-//	duration_ns          nanoseconds; negative if the span ends before it starts; null if a time is missing
+//	duration_ns          below 0 if the span ends before it starts, null if it lacks a time
 //	status               "unset", "ok" or "error"
 //	status_description   string; only if there is one
 //	attributes           object
@@ -59,7 +59,7 @@
 //	resource             object: the attributes of the process
 //	parent_remote        true if the parent belongs to another process, else absent
 //	partial              true if the rest of the local trace comes in other batches, else absent
-//	debug                true if the caller's headers forced the trace through all samplers, else absent
+//	debug                true if the caller's headers forced the trace through, else absent
 //
 // Behind attributes, events and links stands dropped_attributes, dropped_events or dropped_links, how
 // many of them the span limits refused, unless it is 0. Attribute values are written as OpenTelemetry
