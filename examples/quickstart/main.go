@@ -3,7 +3,9 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -31,7 +33,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	flags.SetOutput(out)
 	zipkinURL := flags.String("zipkin", "", "also send the spans to this Zipkin v2 `url`, such as http://127.0.0.1:9411/api/v2/spans")
 	if err := flags.Parse(args); err != nil {
-		if err == flag.ErrHelp {
+		if errors.Is(err, flag.ErrHelp) {
 			return nil
 		}
 		return err
@@ -49,33 +51,37 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		shop.close(ctx)
 		return err
 	}
-	failure := shop.close(ctx) // what the collector did not get; the trees do not depend on it
+	// An error says what the collector did not get; so does report. The trees do not depend on it.
+	_ = shop.close(ctx)
 
 	if err := traces.Render(out); err != nil {
 		return err
 	}
-	return shop.report(out, *zipkinURL, failure)
+	return shop.report(out, *zipkinURL)
 }
 
 // report prints what became of the spans of each service.
-func (s *shop) report(out io.Writer, zipkinURL string, failure error) error {
+func (s *shop) report(out io.Writer, zipkinURL string) error {
 	p := printer{w: out}
 	p.printf("\n%-10s %8s %6s %9s %8s\n", "service", "started", "ended", "exported", "dropped")
 	var accepted, made uint64
+	var failure error
 	for _, svc := range slices.Backward(s.services) {
 		st := svc.provider.Stats()
-		p.printf("%-10s %8d %6d %9d %8d\n",
-			svc.name, st.Started, st.Ended, st.Exporters[0].Exported, st.Exporters[0].Dropped.Sum())
+		shown := st.Exporters[0]
+		p.printf("%-10s %8d %6d %9d %8d\n", svc.name, st.Started, st.Ended, shown.Exported, shown.Dropped.Sum())
 		made += st.Ended
-		if len(st.Exporters) > 1 {
+		if zipkinURL != "" {
 			accepted += st.Exporters[1].Exported
+			failure = cmp.Or(st.Exporters[1].LastError, failure)
 		}
 	}
-	if zipkinURL != "" {
+	switch {
+	case zipkinURL == "":
+	case failure != nil:
+		p.printf("\n%s accepted %d of %d spans: %v\n", redacted(zipkinURL), accepted, made, failure)
+	default:
 		p.printf("\n%s accepted %d of %d spans\n", redacted(zipkinURL), accepted, made)
-	}
-	if failure != nil {
-		p.printf("not sent: %v\n", failure)
 	}
 	return p.err
 }
