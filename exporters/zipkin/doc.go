@@ -21,8 +21,11 @@
 //     that was handed over without an end has no duration.
 //   - kind is absent for an internal span. shared is never set: a span of ours never has the ID of its
 //     parent. debug is set when the caller's headers forced the trace.
-//   - remoteEndpoint, for CLIENT and PRODUCER, is made of the first of eleven attributes that is a
-//     string and not empty; see remoteEndpointRank. Of an address with a port, both are used.
+//   - remoteEndpoint, for CLIENT and PRODUCER, is made of the first of these attributes that is a
+//     string and not empty: peer.service, server.address, net.peer.name, network.peer.address,
+//     server.socket.domain, server.socket.address, net.sock.peer.name, net.sock.peer.addr,
+//     peer.hostname, peer.address, db.name. An IP address in one that ends in address or addr, but
+//     server.address, is an address in Zipkin too, with the port beside it; all else is a service name.
 //   - An event becomes an annotation: its name, or `"name": {"key":"value"}` with attributes.
 //   - Attributes become tags, also those of the scope. Tags that the exporter makes itself, such as
 //     otel.status_code, win over an attribute of the same key, and a span's attribute wins over the

@@ -25,7 +25,7 @@ var keys = []string{
 func FuzzAppendSpan(f *testing.F) {
 	f.Add("GET /cart", "key", "value", "event", int64(1795255872123456789), int64(1500), 0.5, uint64(0x0102030405060708))
 	f.Add("", "", "10.0.0.1:80", "", int64(-1), int64(-1), 1e300, uint64(0x0808080808080808))
-	f.Add("\xff", "k\xff", "2001:db8::1", "\"", int64(1), int64(0), -0.0, uint64(0xffffffffffffffff))
+	f.Add("\xff", "k\xff", "2001:db8::1", "\"", int64(1), int64(0), -0.5, uint64(0xffffffffffffffff))
 	f.Fuzz(func(t *testing.T, name, key, text, event string, start, duration int64, x float64, choice uint64) {
 		c := binary.LittleEndian.AppendUint64(nil, choice)
 		attrs := unique(

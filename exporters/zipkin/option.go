@@ -69,6 +69,9 @@ type config struct {
 func newConfig(rawURL string, opts []Option) (config, error) {
 	c := config{timeout: defaultTimeout}
 	for _, o := range opts {
+		if o == nil {
+			return config{}, errors.New("zipkin: Option: nil")
+		}
 		o.apply(&c)
 	}
 	if err := c.setURL(rawURL); err != nil {

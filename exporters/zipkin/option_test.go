@@ -48,6 +48,12 @@ func TestNewRefuses(t *testing.T) {
 	}
 }
 
+func TestNewRefusesANilOption(t *testing.T) {
+	t.Parallel()
+	_, err := zipkin.New("", nil)
+	require.EqualError(t, err, "zipkin: Option: nil")
+}
+
 // roundTripper answers without a network.
 type roundTripper func(*http.Request) (*http.Response, error)
 
