@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package interop proves that this library meets the others on the wire and in the API. It is a
+// module of its own, because it links what the library itself must not: the official encoders,
+// propagators, wrappers and SDK of OpenTelemetry, and those of Zipkin.
+//
+//   - The tests of this package talk to real servers, which `make servers` fetches into the user's
+//     cache folder. Where one is missing its tests are skipped with a reason; with the environment
+//     variable SPANDREL_REQUIRE_SERVERS=1 they fail instead.
+//   - Package encoding compares what the exporters write with what the official exporters write.
+//   - Package headers compares what the propagators read and write.
+//   - Package dropin runs OpenTelemetry's own instrumentation and API on our provider.
+//
+// A test that needs a Zipkin server calls zipkinServer: all tests of the package share one, and each
+// asks it for the traces that it made itself.
+package interop

@@ -1,0 +1,18 @@
+module github.com/spandrel-go/spandrel/internal/interop
+
+go 1.26.0
+
+replace github.com/spandrel-go/spandrel => ../..
+
+require (
+	github.com/spandrel-go/spandrel v0.0.0-00010101000000-000000000000
+	github.com/stretchr/testify v1.12.1
+	go.opentelemetry.io/otel v1.47.0
+	go.opentelemetry.io/otel/trace v1.47.0
+	go.uber.org/goleak v1.3.0
+)
+
+require (
+	github.com/cespare/xxhash/v2 v2.3.0 // indirect
+	go.yaml.in/yaml/v3 v3.0.5 // indirect
+)
