@@ -60,7 +60,7 @@ func TestClientSpanEndsWithBody(t *testing.T) {
 		t.Parallel()
 		for _, body := range []io.ReadCloser{nil, http.NoBody} {
 			rec := newRecorder(t)
-			resp := openBody(t, rec, body) //nolint:bodyclose // there is none
+			resp := openBody(t, rec, body)
 			assert.Equal(t, body, resp.Body, "no body stays no body")
 			assert.Len(t, rec.ended(t), 1)
 		}
@@ -68,7 +68,7 @@ func TestClientSpanEndsWithBody(t *testing.T) {
 	t.Run("never closed", func(t *testing.T) {
 		t.Parallel()
 		rec := newRecorder(t)
-		resp := openBody(t, rec, io.NopCloser(strings.NewReader("text"))) //nolint:bodyclose // the case
+		resp := openBody(t, rec, io.NopCloser(strings.NewReader("text")))
 		_, err := resp.Body.Read(make([]byte, 2))
 		require.NoError(t, err)
 		assert.Empty(t, rec.ended(t))

@@ -34,7 +34,7 @@ func ExampleNewHandler() {
 
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /users/{id}", func(w http.ResponseWriter, r *http.Request) {
-		fmt.Fprintln(w, "user", r.PathValue("id"))
+		_, _ = fmt.Fprintln(w, "user", r.PathValue("id"))
 	})
 	mux.HandleFunc("/healthz", func(http.ResponseWriter, *http.Request) {})
 	handler := tracehttp.NewHandler(mux, "users",
@@ -59,7 +59,7 @@ func ExampleNewTransport() {
 		return
 	}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		fmt.Fprintln(w, "a trace header arrived:", r.Header.Get("Traceparent") != "")
+		_, _ = fmt.Fprintln(w, "a trace header arrived:", r.Header.Get("Traceparent") != "")
 	}))
 	defer server.Close()
 

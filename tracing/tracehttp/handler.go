@@ -114,7 +114,7 @@ func end(span trace.Span, r, req *http.Request, status int, v any) {
 		}
 	}
 	switch {
-	case v == http.ErrAbortHandler:
+	case v == http.ErrAbortHandler: //nolint:errorlint // net/http compares so, too
 		attrs = appendErrorType(attrs, abortType)
 		span.SetStatus(codes.Error, "")
 	case v != nil:

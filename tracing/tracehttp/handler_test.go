@@ -235,7 +235,7 @@ func TestHandlerLimitsValuesFromNetwork(t *testing.T) {
 	assert.Len(t, d.Status.Description, 1024)
 	full := 0
 	for _, kv := range d.Attributes {
-		n := len(kv.Value.Emit())
+		n := len(kv.Value.String())
 		assert.LessOrEqual(t, n, 1024, "%s", kv.Key)
 		if n == 1024 {
 			full++
@@ -313,6 +313,8 @@ type customError struct{}
 
 func (customError) Error() string { return "custom" }
 
+func panicWith(v any) { panic(v) }
+
 func TestHandlerPanic(t *testing.T) {
 	t.Parallel()
 	var nilMap map[string]int
@@ -327,7 +329,7 @@ func TestHandlerPanic(t *testing.T) {
 		{"error", func() { panic(customError{}) }, "github.com/spandrel-go/spandrel/tracing/tracehttp_test.customError", "custom"},
 		{"pointer error", func() { panic(errors.New("plain")) }, "*errors.errorString", "plain"},
 		{"runtime error", func() { nilMap["a"] = 1 }, "runtime.plainError", "assignment to entry in nil map"},
-		{"nil", func() { panic(nil) }, "*runtime.PanicNilError", "panic called with nil argument"}, //nolint:govet // the case
+		{"nil", func() { panicWith(nil) }, "*runtime.PanicNilError", "panic called with nil argument"},
 		{"context", func() { panic(context.Canceled) }, "context.Canceled", "context canceled"},
 	}
 	for _, tt := range tests {
@@ -382,7 +384,7 @@ func TestHandlerAbortIsErrorWithoutEvent(t *testing.T) {
 	t.Parallel()
 	rec := newRecorder(t)
 	s := newSite(t, rec, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }))
-	resp, err := s.Client().Get(s.URL) //nolint:noctx // no deadline is needed
+	resp, err := s.Client().Get(s.URL)
 	if err == nil {
 		resp.Body.Close()
 	}

@@ -29,6 +29,15 @@ func limit(s string) string {
 	return cut(strings.ToValidUTF8(s, string(utf8.RuneError)))
 }
 
+// limitPiece is limit for a piece of a longer string, of which it copies the piece if the whole is long:
+// a span with a short path must not keep a request line of a megabyte alive.
+func limitPiece(piece, whole string) string {
+	if len(whole) > maxValueLen && len(piece) <= maxValueLen {
+		piece = strings.Clone(piece)
+	}
+	return limit(piece)
+}
+
 // cut shortens s to at most maxValueLen bytes, at the start of a rune where there is one near.
 func cut(s string) string {
 	if len(s) <= maxValueLen {
@@ -117,10 +126,10 @@ func splitHostPort(s string) (host string, port int) {
 	return host, int(n)
 }
 
-// firstElement returns the first element of a comma-separated header value.
+// firstElement returns the first element of a comma-separated header value, limited.
 func firstElement(value string) string {
 	first, _, _ := strings.Cut(value, ",")
-	return strings.TrimSpace(first)
+	return limitPiece(strings.TrimSpace(first), value)
 }
 
 // route returns the path of a pattern "[METHOD ][HOST]/[PATH]" of net/http's ServeMux.

@@ -29,22 +29,31 @@ const (
 // otherMethod is the value of http.request.method for a method that is not known.
 const otherMethod = "_OTHER"
 
-// knownMethod returns the method as the conventions know it, and as it reads in a span's name.
+// knownMethods are those of RFC 9110, PATCH of RFC 5789, and QUERY, the commonest first.
+var knownMethods = [...]string{
+	http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete, http.MethodHead, http.MethodPatch,
+	http.MethodOptions, http.MethodConnect, http.MethodTrace, "QUERY",
+}
+
+// knownMethod returns the method as the conventions know it, and as it reads in a span's name. Both
+// are constants: a server's Request.Method is a piece of the whole request line.
 func knownMethod(method string) (value, name string) {
-	switch method {
-	case "":
+	if method == "" {
 		return http.MethodGet, http.MethodGet // net/http: for clients, "" is GET
-	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch,
-		http.MethodDelete, http.MethodConnect, http.MethodOptions, http.MethodTrace, "QUERY":
-		return method, method
+	}
+	for _, known := range &knownMethods {
+		if method == known {
+			return known, known
+		}
 	}
 	return otherMethod, "HTTP"
 }
 
-func appendMethod(attrs []attribute.KeyValue, method, value string) []attribute.KeyValue {
+// appendMethod appends a method and what knownMethod returned for it.
+func appendMethod(attrs []attribute.KeyValue, r *http.Request, value string) []attribute.KeyValue {
 	attrs = append(attrs, semconv.HTTPRequestMethodKey.String(value))
 	if value == otherMethod {
-		attrs = append(attrs, semconv.HTTPRequestMethodOriginalKey.String(limit(method)))
+		attrs = append(attrs, semconv.HTTPRequestMethodOriginalKey.String(limitPiece(r.Method, r.RequestURI)))
 	}
 	return attrs
 }
@@ -52,14 +61,14 @@ func appendMethod(attrs []attribute.KeyValue, method, value string) []attribute.
 // serverAttributes returns what is known when a request arrives; method is that of knownMethod and
 // httpRoute may be "".
 func serverAttributes(r *http.Request, method, httpRoute string) []attribute.KeyValue {
-	attrs := appendMethod(make([]attribute.KeyValue, 0, maxServerAttributes), r.Method, method)
+	attrs := appendMethod(make([]attribute.KeyValue, 0, maxServerAttributes), r, method)
 	attrs = append(attrs, semconv.URLSchemeKey.String(scheme(r)))
 	if r.URL != nil {
 		if r.URL.Path != "" {
-			attrs = append(attrs, semconv.URLPathKey.String(limit(r.URL.Path)))
+			attrs = append(attrs, semconv.URLPathKey.String(limitPiece(r.URL.Path, r.RequestURI)))
 		}
 		if r.URL.RawQuery != "" {
-			attrs = append(attrs, semconv.URLQueryKey.String(limit(redactQuery(cut(r.URL.RawQuery)))))
+			attrs = append(attrs, semconv.URLQueryKey.String(limit(redactQuery(limitPiece(r.URL.RawQuery, r.RequestURI)))))
 		}
 	}
 	if httpRoute != "" {
@@ -68,16 +77,16 @@ func serverAttributes(r *http.Request, method, httpRoute string) []attribute.Key
 
 	host := firstElement(r.Header.Get("X-Forwarded-Host"))
 	if host == "" {
-		host = r.Host
+		host = limitPiece(r.Host, r.RequestURI) // a piece of it in absolute form
 	}
 	if address, port := splitHostPort(host); address != "" {
-		attrs = append(attrs, semconv.ServerAddressKey.String(limit(address)))
+		attrs = append(attrs, semconv.ServerAddressKey.String(address))
 		if port > 0 {
 			attrs = append(attrs, semconv.ServerPortKey.Int(port))
 		}
 	}
 
-	peer, peerPort := splitHostPort(r.RemoteAddr)
+	peer, peerPort := splitHostPort(limit(r.RemoteAddr))
 	if peer == "@" { // an unnamed Unix socket
 		peer = ""
 	}
@@ -86,10 +95,10 @@ func serverAttributes(r *http.Request, method, httpRoute string) []attribute.Key
 		client = peer
 	}
 	if client != "" {
-		attrs = append(attrs, semconv.ClientAddressKey.String(limit(client)))
+		attrs = append(attrs, semconv.ClientAddressKey.String(client))
 	}
 	if peer != "" {
-		attrs = append(attrs, semconv.NetworkPeerAddressKey.String(limit(peer)))
+		attrs = append(attrs, semconv.NetworkPeerAddressKey.String(peer))
 		if peerPort > 0 {
 			attrs = append(attrs, semconv.NetworkPeerPortKey.Int(peerPort))
 		}
@@ -117,7 +126,7 @@ func scheme(r *http.Request) string {
 // clientAttributes returns what is known before a request is sent; method is that of knownMethod.
 // r.URL may be nil: it is for the base transport to refuse such a request.
 func clientAttributes(r *http.Request, method string) []attribute.KeyValue {
-	attrs := appendMethod(make([]attribute.KeyValue, 0, maxClientAttributes), r.Method, method)
+	attrs := appendMethod(make([]attribute.KeyValue, 0, maxClientAttributes), r, method)
 	if r.URL == nil {
 		return attrs
 	}
@@ -125,14 +134,14 @@ func clientAttributes(r *http.Request, method string) []attribute.KeyValue {
 	if host == "" {
 		host = r.URL.Host
 	}
-	if address, port := splitHostPort(host); address != "" {
+	if address, port := splitHostPort(limit(host)); address != "" {
 		if port == 0 {
 			port = 80
 			if r.URL.Scheme == "https" {
 				port = 443
 			}
 		}
-		attrs = append(attrs, semconv.ServerAddressKey.String(limit(address)), semconv.ServerPortKey.Int(port))
+		attrs = append(attrs, semconv.ServerAddressKey.String(address), semconv.ServerPortKey.Int(port))
 	}
 	return append(attrs, semconv.URLFullKey.String(fullURL(r.URL)))
 }

@@ -37,7 +37,7 @@ func newTransport(base http.RoundTripper, rec *recorder, opts ...tracehttp.Optio
 	return tracehttp.NewTransport(base, append(opts, tracehttp.WithTracerProvider(rec))...)
 }
 
-func newRequest(t testing.TB, ctx context.Context, url string) *http.Request { //nolint:revive // t comes first
+func newRequest(t testing.TB, ctx context.Context, url string) *http.Request {
 	t.Helper()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
 	require.NoError(t, err)
@@ -181,7 +181,7 @@ func TestTransportError(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, l.Close())
 		rec := newRecorder(t)
-		_, err = newTransport(&http.Transport{}, rec).RoundTrip(newRequest(t, t.Context(), "http://"+l.Addr().String())) //nolint:bodyclose // an error
+		_, err = newTransport(&http.Transport{}, rec).RoundTrip(newRequest(t, t.Context(), "http://"+l.Addr().String()))
 		require.Error(t, err)
 		assertFailed(t, only(t, rec), "*net.OpError")
 	})
@@ -190,7 +190,7 @@ func TestTransportError(t *testing.T) {
 		rec := newRecorder(t)
 		want := errors.New(strings.Repeat("x", 1<<20))
 		base := roundTripper(func(*http.Request) (*http.Response, error) { return nil, want })
-		_, err := newTransport(base, rec).RoundTrip(newRequest(t, t.Context(), "http://a.example")) //nolint:bodyclose // an error
+		_, err := newTransport(base, rec).RoundTrip(newRequest(t, t.Context(), "http://a.example"))
 		assert.Equal(t, want, err, "the caller's error is whole")
 		d := only(t, rec)
 		assertFailed(t, d, "*errors.errorString")
@@ -201,7 +201,7 @@ func TestTransportError(t *testing.T) {
 		rec := newRecorder(t)
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		_, err := newTransport(&http.Transport{}, rec).RoundTrip(newRequest(t, ctx, "http://127.0.0.1:1")) //nolint:bodyclose // an error
+		_, err := newTransport(&http.Transport{}, rec).RoundTrip(newRequest(t, ctx, "http://127.0.0.1:1"))
 		require.ErrorIs(t, err, context.Canceled)
 		assertFailed(t, only(t, rec), "context.Canceled")
 	})
@@ -209,15 +209,15 @@ func TestTransportError(t *testing.T) {
 		t.Parallel()
 		rec := newRecorder(t)
 		base := roundTripper(func(*http.Request) (*http.Response, error) { return nil, context.DeadlineExceeded })
-		_, err := newTransport(base, rec).RoundTrip(newRequest(t, t.Context(), "http://a.example")) //nolint:bodyclose // an error
+		_, err := newTransport(base, rec).RoundTrip(newRequest(t, t.Context(), "http://a.example"))
 		require.Error(t, err)
 		assertFailed(t, only(t, rec), "context.DeadlineExceeded")
 	})
 	t.Run("neither response nor error", func(t *testing.T) {
 		t.Parallel()
 		rec := newRecorder(t)
-		base := roundTripper(func(*http.Request) (*http.Response, error) { return nil, nil })          //nolint:nilnil // the case
-		resp, err := newTransport(base, rec).RoundTrip(newRequest(t, t.Context(), "http://a.example")) //nolint:bodyclose // none
+		base := roundTripper(func(*http.Request) (*http.Response, error) { return nil, nil })
+		resp, err := newTransport(base, rec).RoundTrip(newRequest(t, t.Context(), "http://a.example"))
 		assert.NoError(t, err)
 		assert.Nil(t, resp)
 		assert.Equal(t, codes.Error, only(t, rec).Status.Code)
@@ -227,7 +227,7 @@ func TestTransportError(t *testing.T) {
 		rec := newDropper(t)
 		want := errors.New("no")
 		base := roundTripper(func(*http.Request) (*http.Response, error) { return nil, want })
-		_, err := newTransport(base, rec).RoundTrip(newRequest(t, t.Context(), "http://a.example")) //nolint:bodyclose // an error
+		_, err := newTransport(base, rec).RoundTrip(newRequest(t, t.Context(), "http://a.example"))
 		assert.Equal(t, want, err)
 	})
 }
@@ -321,7 +321,7 @@ func TestTransportCloseIdleConnections(t *testing.T) {
 	})
 }
 
-func TestTransportNilBaseIsDefaultTransport(t *testing.T) { //nolint:paralleltest // closes shared connections
+func TestTransportNilBaseIsDefaultTransport(t *testing.T) {
 	rec := newRecorder(t)
 	s := newSite(t, rec, nothing)
 	client := &http.Client{Transport: newTransport(nil, rec)}

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -424,4 +425,16 @@ func TestFailedHijackKeepsTheStatusCode(t *testing.T) {
 	assert.Equal(t, http.StatusNotImplemented, code)
 	s.calls.Wait()
 	assert.Equal(t, int64(501), values(t, only(t, rec).Attributes)["http.response.status_code"])
+}
+
+func TestResponseControllerReachesTheConnection(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, newRecorder(t), http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		c := http.NewResponseController(w)
+		assert.NoError(t, c.SetReadDeadline(time.Now().Add(time.Minute)))
+		assert.NoError(t, c.SetWriteDeadline(time.Now().Add(time.Minute)))
+		assert.NoError(t, c.EnableFullDuplex())
+	}))
+	code, _ := get(t, s.Client(), s.URL)
+	assert.Equal(t, http.StatusOK, code)
 }
