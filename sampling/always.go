@@ -7,8 +7,8 @@ type alwaysOn struct{}
 type alwaysOff struct{}
 
 var (
-	_ Sampler = alwaysOn{}
-	_ Sampler = alwaysOff{}
+	_ HeadSampler = alwaysOn{}
+	_ HeadSampler = alwaysOff{}
 )
 
 // AlwaysOn returns the sampler that samples every span, whatever its parent. Its description is
@@ -21,8 +21,12 @@ func AlwaysOff() Sampler { return alwaysOff{} }
 
 func (alwaysOn) Sample(Parameters) Result { return Result{Decision: RecordAndSample} }
 
+func (alwaysOn) SampleHead(Head) (Decision, bool) { return RecordAndSample, true }
+
 func (alwaysOn) Description() string { return "AlwaysOnSampler" }
 
 func (alwaysOff) Sample(Parameters) Result { return Result{Decision: Drop} }
+
+func (alwaysOff) SampleHead(Head) (Decision, bool) { return Drop, true }
 
 func (alwaysOff) Description() string { return "AlwaysOffSampler" }

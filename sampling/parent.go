@@ -13,43 +13,51 @@ func (f parentOptionFunc) apply(pb *parentBased) { f(pb) }
 // sampled, or forced by the debug flag. It is also asked when such a decision arrived without ids.
 // The default, also for nil, is [AlwaysOn].
 func WithRemoteParentSampled(s Sampler) ParentOption {
-	return parentOptionFunc(func(pb *parentBased) { setSampler(&pb.remoteSampled, s) })
+	return parentOptionFunc(func(pb *parentBased) { pb.remoteSampled.set(s) })
 }
 
 // WithRemoteParentNotSampled sets the sampler for spans whose parent came from another process and
 // is not sampled. It is also asked when such a decision arrived without ids. The default, also for
 // nil, is [AlwaysOff].
 func WithRemoteParentNotSampled(s Sampler) ParentOption {
-	return parentOptionFunc(func(pb *parentBased) { setSampler(&pb.remoteNotSampled, s) })
+	return parentOptionFunc(func(pb *parentBased) { pb.remoteNotSampled.set(s) })
 }
 
 // WithLocalParentSampled sets the sampler for spans whose parent is a sampled span of this process.
 // The default, also for nil, is [AlwaysOn].
 func WithLocalParentSampled(s Sampler) ParentOption {
-	return parentOptionFunc(func(pb *parentBased) { setSampler(&pb.localSampled, s) })
+	return parentOptionFunc(func(pb *parentBased) { pb.localSampled.set(s) })
 }
 
 // WithLocalParentNotSampled sets the sampler for spans whose parent is a span of this process that
 // is not sampled. The default, also for nil, is [AlwaysOff].
 func WithLocalParentNotSampled(s Sampler) ParentOption {
-	return parentOptionFunc(func(pb *parentBased) { setSampler(&pb.localNotSampled, s) })
-}
-
-func setSampler(dst *Sampler, s Sampler) {
-	if s != nil {
-		*dst = s
-	}
+	return parentOptionFunc(func(pb *parentBased) { pb.localNotSampled.set(s) })
 }
 
 // parentBased follows the parent's decision.
 type parentBased struct {
-	root, remoteSampled, remoteNotSampled, localSampled, localNotSampled Sampler
+	root, remoteSampled, remoteNotSampled, localSampled, localNotSampled branch
 
 	followsLocal bool
 	description  string
 }
 
-var _ Sampler = (*parentBased)(nil)
+// branch is one of the samplers, and the same again if it is a HeadSampler, else nil.
+type branch struct {
+	Sampler
+	head HeadSampler
+}
+
+func (b *branch) set(s Sampler) {
+	if s == nil {
+		return
+	}
+	b.Sampler = s
+	b.head, _ = s.(HeadSampler)
+}
+
+var _ HeadSampler = (*parentBased)(nil)
 
 // ParentBased returns a sampler that follows the decision of the parent, and asks root where there
 // is none to follow. What it does depends on two things. The decision:
@@ -71,18 +79,17 @@ var _ Sampler = (*parentBased)(nil)
 // span of this process then always has its parent's decision, and package tracing does not call
 // Sample for it.
 func ParentBased(root Sampler, opts ...ParentOption) Sampler {
-	pb := &parentBased{
-		root:             AlwaysOn(),
-		remoteSampled:    AlwaysOn(),
-		remoteNotSampled: AlwaysOff(),
-		localSampled:     AlwaysOn(),
-		localNotSampled:  AlwaysOff(),
-	}
-	setSampler(&pb.root, root)
+	pb := &parentBased{}
+	pb.root.set(AlwaysOn())
+	pb.root.set(root)
+	pb.remoteSampled.set(AlwaysOn())
+	pb.remoteNotSampled.set(AlwaysOff())
+	pb.localSampled.set(AlwaysOn())
+	pb.localNotSampled.set(AlwaysOff())
 	for _, o := range opts {
 		o.apply(pb)
 	}
-	pb.followsLocal = pb.localSampled == AlwaysOn() && pb.localNotSampled == AlwaysOff()
+	pb.followsLocal = pb.localSampled.Sampler == AlwaysOn() && pb.localNotSampled.Sampler == AlwaysOff()
 	pb.description = "ParentBased{root:" + pb.root.Description() +
 		",remoteParentSampled:" + pb.remoteSampled.Description() +
 		",remoteParentNotSampled:" + pb.remoteNotSampled.Description() +
@@ -93,19 +100,32 @@ func ParentBased(root Sampler, opts ...ParentOption) Sampler {
 
 func (pb *parentBased) Sample(p Parameters) Result {
 	local := p.Parent.IsValid() && !p.Parent.IsRemote()
+	return pb.branch(p.ParentDecision, p.Debug, local).Sample(p)
+}
+
+func (pb *parentBased) SampleHead(h Head) (Decision, bool) {
+	b := pb.branch(h.ParentDecision, h.Debug, h.LocalParent)
+	if b.head == nil {
+		return Drop, false
+	}
+	return b.head.SampleHead(h)
+}
+
+// branch returns the sampler for one kind of parent.
+func (pb *parentBased) branch(parent ParentDecision, debug, local bool) *branch {
 	switch {
-	case p.Debug || p.ParentDecision == ParentAccept:
+	case debug || parent == ParentAccept:
 		if local {
-			return pb.localSampled.Sample(p)
+			return &pb.localSampled
 		}
-		return pb.remoteSampled.Sample(p)
-	case p.ParentDecision == ParentDeny:
+		return &pb.remoteSampled
+	case parent == ParentDeny:
 		if local {
-			return pb.localNotSampled.Sample(p)
+			return &pb.localNotSampled
 		}
-		return pb.remoteNotSampled.Sample(p)
+		return &pb.remoteNotSampled
 	default:
-		return pb.root.Sample(p)
+		return &pb.root
 	}
 }
 

@@ -5,6 +5,7 @@ package sampling
 import (
 	"encoding/binary"
 	"fmt"
+	"math/bits"
 	"strconv"
 )
 
@@ -24,8 +25,8 @@ type kongRatio struct {
 }
 
 var (
-	_ Sampler = (*ratio)(nil)
-	_ Sampler = (*kongRatio)(nil)
+	_ HeadSampler = (*ratio)(nil)
+	_ HeadSampler = (*kongRatio)(nil)
 )
 
 // Ratio returns a sampler that samples the given share of all traces: OpenTelemetry's
@@ -71,19 +72,29 @@ func KongRatio(rate float64) (Sampler, error) {
 }
 
 func (s *ratio) Sample(p Parameters) Result {
-	if binary.BigEndian.Uint64(p.TraceID[8:16])>>1 < s.bound {
-		return Result{Decision: RecordAndSample}
+	d, _ := s.SampleHead(Head{TraceIDLow: binary.BigEndian.Uint64(p.TraceID[8:])})
+	return Result{Decision: d}
+}
+
+func (s *ratio) SampleHead(h Head) (Decision, bool) {
+	if h.TraceIDLow>>1 < s.bound {
+		return RecordAndSample, true
 	}
-	return Result{Decision: Drop}
+	return Drop, true
 }
 
 func (s *ratio) Description() string { return s.description }
 
 func (s *kongRatio) Sample(p Parameters) Result {
-	if s.all || binary.LittleEndian.Uint64(p.TraceID[0:8]) < s.bound {
-		return Result{Decision: RecordAndSample}
+	d, _ := s.SampleHead(Head{TraceIDHigh: binary.BigEndian.Uint64(p.TraceID[:8])})
+	return Result{Decision: d}
+}
+
+func (s *kongRatio) SampleHead(h Head) (Decision, bool) {
+	if s.all || bits.ReverseBytes64(h.TraceIDHigh) < s.bound {
+		return RecordAndSample, true
 	}
-	return Result{Decision: Drop}
+	return Drop, true
 }
 
 func (s *kongRatio) Description() string { return s.description }

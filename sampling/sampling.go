@@ -23,6 +23,28 @@ type Sampler interface {
 	Description() string
 }
 
+// HeadSampler is a [Sampler] that can decide without looking at the span: from the trace id and the
+// parent's decision. Package tracing finds it by type assertion and asks it first, which spares it
+// the Parameters and a copy of the attributes. All samplers of this package are of this kind.
+type HeadSampler interface {
+	Sampler
+	// SampleHead decides as Sample would and returns true, or returns false: then Sample is asked. It
+	// is called by many goroutines at once.
+	SampleHead(h Head) (Decision, bool)
+}
+
+// Head is what a [HeadSampler] may base its decision on: a few of the [Parameters], in a form that fits
+// registers.
+type Head struct {
+	// TraceIDHigh and TraceIDLow are the first and the last 8 bytes of the trace id, big-endian.
+	TraceIDHigh, TraceIDLow uint64
+
+	ParentDecision ParentDecision
+	Debug          bool
+	// LocalParent says that Parent is valid and not remote.
+	LocalParent bool
+}
+
 // Decision is what a [Sampler] decides about one span.
 type Decision uint8
 

@@ -4,7 +4,8 @@ package tracing
 
 import (
 	"context"
-	"fmt"
+	"reflect"
+	"strconv"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -70,38 +71,9 @@ func WithLinks(links ...trace.Link) SpanOption { return SpanOption{what: optLink
 // WithNewRoot starts a new trace, whatever ctx and the other options hold.
 func WithNewRoot() SpanOption { return SpanOption{what: optNewRoot} }
 
-func (opt *SpanOption) apply(o *startOptions) {
-	switch opt.what {
-	case optKind:
-		o.kind = trace.SpanKind(opt.kind)
-	case optParent:
-		o.parent = opt.span
-	case optRemoteParent:
-		o.remoteParent = opt.remote
-	case optStartTime:
-		o.at = *opt.at
-	case optShouldSample:
-		o.decided, o.sample = true, opt.flag
-	case optAttributes:
-		if o.attrs == nil {
-			o.attrs = opt.attrs
-		} else {
-			o.attrs = append(o.attrs[:len(o.attrs):len(o.attrs)], opt.attrs...)
-		}
-	case optLinks:
-		if o.links == nil {
-			o.links = opt.links
-		} else {
-			o.links = append(o.links[:len(o.links):len(o.links)], opt.links...)
-		}
-	case optNewRoot:
-		o.newRoot = true
-	}
-}
-
 // Finish ends the span: Kong's name for [Span.End], with the same care for a panicking goroutine.
 func (s *Span) Finish() {
-	if s == nil {
+	if s == nil || s.local == nil {
 		return
 	}
 	if v := recover(); v != nil { // must be called here: see End
@@ -112,8 +84,9 @@ func (s *Span) Finish() {
 }
 
 // SetAttribute sets one attribute from a plain Go value: bool, string, any integer or float, a slice
-// of bool, int, int64, float64 or string, []byte, an attribute.Value or a fmt.Stringer. Nil removes
-// the attribute. A value of another type is stored as the name of its type.
+// of bool, int, int64, float64 or string, []byte, or an attribute.Value. Nil removes the attribute.
+// A value of another type is stored as the name of its type. An integer beyond the range of int64 is
+// stored as text.
 func (s *Span) SetAttribute(key string, value any) {
 	if s == nil {
 		return
@@ -148,7 +121,7 @@ func attributeValue(value any) attribute.Value {
 	}
 }
 
-// otherValue is apart so that the common types above keep their values off the heap.
+// otherValue makes one of the types that are less common.
 func otherValue(value any) attribute.Value {
 	switch v := value.(type) {
 	case int8:
@@ -167,6 +140,8 @@ func otherValue(value any) attribute.Value {
 		return unsignedValue(uint64(v))
 	case uint64:
 		return unsignedValue(v)
+	case uintptr:
+		return unsignedValue(uint64(v))
 	case float32:
 		return attribute.Float64Value(float64(v))
 	case []bool:
@@ -182,14 +157,15 @@ func otherValue(value any) attribute.Value {
 	case []byte:
 		return attribute.ByteSliceValue(v)
 	default:
-		return attribute.StringValue(fmt.Sprintf("%T", value))
+		// Not fmt: it would move the caller's value to the heap.
+		return attribute.StringValue(reflect.TypeOf(value).String())
 	}
 }
 
 // unsignedValue keeps numbers beyond int64 exact, as text.
 func unsignedValue(n uint64) attribute.Value {
 	if n > 1<<63-1 {
-		return attribute.StringValue(fmt.Sprint(n))
+		return attribute.StringValue(strconv.FormatUint(n, 10))
 	}
 	return attribute.Int64Value(int64(n))
 }
@@ -227,7 +203,7 @@ func (t *Tracer) ActiveSpan(ctx context.Context) *Span {
 }
 
 // openAncestor returns the nearest open ancestor of an ended span, or nil.
-func (lt *localTrace) openAncestor(id trace.SpanID) *Span {
+func (lt *localTrace) openAncestor(id spanID) *Span {
 	lt.mu.Lock()
 	defer lt.mu.Unlock()
 	for r := lt.find(id); r != nil; r = lt.find(r.parent) {
@@ -242,7 +218,7 @@ func (lt *localTrace) openAncestor(id trace.SpanID) *Span {
 }
 
 // find returns the record of a span, or nil if it is no longer here. Needs lt.mu.
-func (lt *localTrace) find(id trace.SpanID) *record {
+func (lt *localTrace) find(id spanID) *record {
 	for b := lt.first; b != nil; b = b.next {
 		for i := range b.records[:b.used] {
 			if r := &b.records[i]; r.id == id && !r.moved {

@@ -7,7 +7,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/trace"
 	"go.opentelemetry.io/otel/trace/embedded"
 )
@@ -16,7 +15,7 @@ import (
 // immutable. The embedded traceInfo gives Span the method that marks implementations of trace.Span.
 type identity struct {
 	*traceInfo
-	traceID trace.TraceID
+	traceID traceID
 	flags   trace.TraceFlags
 }
 
@@ -29,9 +28,9 @@ type traceInfo struct {
 	state    trace.TraceState
 }
 
-func (id *identity) spanContext(spanID trace.SpanID) trace.SpanContext {
+func (id *identity) spanContext(s spanID) trace.SpanContext {
 	return trace.NewSpanContext(trace.SpanContextConfig{
-		TraceID: id.traceID, SpanID: spanID, TraceFlags: id.flags, TraceState: id.state,
+		TraceID: id.traceID.bytes(), SpanID: s.bytes(), TraceFlags: id.flags, TraceState: id.state,
 	})
 }
 
@@ -88,7 +87,7 @@ func (lt *localTrace) startSpan(s *Span, sp *spanStart) {
 	victim := lt.claim(s, sp, mono)
 	lt.mu.Unlock()
 	if victim != nil {
-		victim.abandonOpen(&lt.shard.evicted)
+		victim.abandonOpen(&lt.shard.evicted, nil)
 	}
 }
 
@@ -96,7 +95,7 @@ func (lt *localTrace) startSpan(s *Span, sp *spanStart) {
 type spanStart struct {
 	name      string
 	scope     *Scope
-	parent    trace.SpanID
+	parent    spanID
 	parentOwn *identity
 	at        int64 // ns since the epoch; 0 for now
 	kind      trace.SpanKind
@@ -148,7 +147,7 @@ func (lt *localTrace) claim(s *Span, sp *spanStart, mono int64) (victim *localTr
 // grow adds a block. Needs lt.mu.
 func (lt *localTrace) grow() (b *block, victim *localTrace) {
 	b = acquireBlock(lt.started == 0)
-	b.context = lt.identity.spanContext(trace.SpanID{})
+	b.context = lt.identity.spanContext(0)
 	b.parent = lt.parent
 	b.resource = lt.provider().resource
 	b.debug = lt.debug
@@ -174,7 +173,7 @@ func (lt *localTrace) finish(r *record) {
 	}
 	lt.mu.Unlock()
 	if blocks != nil {
-		lt.provider().handOver(blocks)
+		lt.provider().handOver(blocks, nil)
 	}
 }
 
@@ -329,8 +328,8 @@ func (lt *localTrace) sweep(mono, age int64) *block {
 }
 
 // abandonOpen ends the open spans from outside, marks them span.unfinished, and hands over
-// everything. Their handles become no-ops. n counts them.
-func (lt *localTrace) abandonOpen(n *atomic.Uint64) {
+// everything (see handOver). Their handles become no-ops. n counts them.
+func (lt *localTrace) abandonOpen(n *atomic.Uint64, stop <-chan struct{}) {
 	p := lt.provider()
 	mono := p.mono()
 	lt.mu.Lock()
@@ -348,7 +347,7 @@ func (lt *localTrace) abandonOpen(n *atomic.Uint64) {
 			}
 			s.rec = &abandoned
 			r.end = r.start + (mono - r.startMono)
-			r.setAttributes(&p.limits, []attribute.KeyValue{attribute.Bool("span.unfinished", true)})
+			r.markUnfinished()
 			s.mu.Unlock()
 			lt.takeBack(r)
 			n.Add(1)
@@ -357,7 +356,7 @@ func (lt *localTrace) abandonOpen(n *atomic.Uint64) {
 	blocks := lt.takeEnded()
 	lt.mu.Unlock()
 	if blocks != nil {
-		p.handOver(blocks)
+		p.handOver(blocks, stop)
 	}
 }
 

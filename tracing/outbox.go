@@ -18,11 +18,7 @@ type outbox struct {
 	bytes  int
 	closed bool          // nothing is put any more
 	room   chan struct{} // closed by get when the worker waits for room; nil when it does not
-	spare  *batch        // an empty one, with its buffers
 }
-
-// keepBatchBytes caps the buffer that an empty batch keeps: a little above the default batch size.
-const keepBatchBytes = DefaultBatchBytes + DefaultBatchBytes/4
 
 // put adds a batch.
 func (o *outbox) put(b *batch) {
@@ -107,26 +103,4 @@ func (o *outbox) get() *batch {
 		}
 		<-o.wake
 	}
-}
-
-// blank returns an empty batch, the spare one if there is one.
-func (o *outbox) blank() *batch {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if b := o.spare; b != nil {
-		o.spare = nil
-		return b
-	}
-	return &batch{}
-}
-
-// recycle takes back a batch that nobody uses any more.
-func (o *outbox) recycle(b *batch) {
-	if cap(b.data) > keepBatchBytes || b.done != nil || b.marker != nil {
-		return
-	}
-	b.spans, b.data, b.ends = 0, b.data[:0], b.ends[:0]
-	o.mu.Lock()
-	o.spare = b
-	o.mu.Unlock()
 }

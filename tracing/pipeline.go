@@ -9,6 +9,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/spandrel-go/spandrel/pool"
 )
 
 // pipeline stands between a provider and one exporter. Ended spans come in blocks through the queue;
@@ -47,8 +49,8 @@ type pipeline struct {
 type batch struct {
 	spans int
 	// Encoded: the spans' bytes one after the other, and where each ends.
-	data []byte
-	ends []int
+	data []byte `invariants:"reused"`
+	ends []int  `invariants:"reused"`
 	// Views: what is lent, and the blocks that it borrows from, each held once.
 	views  []*SpanData
 	blocks []*block
@@ -58,6 +60,20 @@ type batch struct {
 	// resolved is set by whoever accounts for a batch of views: the sender, or the worker that
 	// abandons it.
 	resolved atomic.Bool
+}
+
+// batches holds empty batches with their buffers.
+var batches = pool.New((*batch).reset, nil)
+
+// keepBatchBytes caps the buffer that an empty batch keeps: a little above the default batch size.
+const keepBatchBytes = DefaultBatchBytes + DefaultBatchBytes/4
+
+func (b *batch) reset() {
+	data, ends := b.data[:0], b.ends[:0]
+	if cap(data) > keepBatchBytes {
+		data, ends = nil, nil
+	}
+	*b = batch{data: data, ends: ends}
 }
 
 func newPipeline(p *Provider, e Exporter, cfg pipelineConfig) (pl *pipeline, err error) {
@@ -104,6 +120,7 @@ func (pl *pipeline) start() {
 func (pl *pipeline) work() {
 	ticker := time.NewTicker(max(pl.cfg.delay/delayParts, 1))
 	defer ticker.Stop()
+	var flushes []chan struct{} // asked for; they wait while the exporter is stuck
 	for {
 		select {
 		case <-pl.queue.wake:
@@ -112,16 +129,28 @@ func (pl *pipeline) work() {
 			pl.drain()
 			pl.submit()
 		case done := <-pl.flushes:
-			pl.drain()
-			pl.submit()
-			pl.outbox.put(&batch{marker: done})
+			flushes = append(flushes, done)
 		case <-pl.stop:
 			pl.queue.close()
 			pl.drain()
 			pl.submit()
+			pl.mark(flushes)
 			pl.outbox.close()
 			return
 		}
+		if len(flushes) > 0 && !pl.stuck.Load() {
+			pl.drain()
+			pl.submit()
+			pl.mark(flushes)
+			flushes = nil
+		}
+	}
+}
+
+// mark has the sender close the channels of flushes when it has sent what was submitted before.
+func (pl *pipeline) mark(flushes []chan struct{}) {
+	for _, done := range flushes {
+		pl.outbox.put(&batch{marker: done})
 	}
 }
 
@@ -179,7 +208,7 @@ func (pl *pipeline) resolve(c *atomic.Uint64, n int) {
 // current returns the batch being filled.
 func (pl *pipeline) current() *batch {
 	if pl.batch == nil {
-		pl.batch = pl.outbox.blank()
+		pl.batch = batches.Get()
 	}
 	return pl.batch
 }
@@ -269,7 +298,7 @@ func (pl *pipeline) submit() {
 	if pl.encoder != nil {
 		if !pl.outbox.putBounded(out, pl.cfg.queueWait, pl.ctx.Done()) {
 			pl.resolve(&pl.queueFull, out.spans)
-			pl.outbox.recycle(out)
+			batches.Put(out)
 		}
 		return
 	}

@@ -174,7 +174,7 @@ func (p *Provider) ForceFlush(ctx context.Context) error {
 	for _, proc := range p.processors {
 		errs = append(errs, proc.ForceFlush(ctx))
 	}
-	p.sweep(0)
+	p.sweep(0, ctx.Done())
 	errs = append(errs, p.each(func(pl *pipeline) error { return pl.flush(ctx) }))
 	return errors.Join(errs...)
 }
@@ -202,7 +202,7 @@ func (p *Provider) Shutdown(ctx context.Context) error {
 	close(p.stopSweeper)
 	for i := range p.shards {
 		for _, lt := range p.shards[i].live() {
-			lt.abandonOpen(&p.unfinished)
+			lt.abandonOpen(&p.unfinished, ctx.Done())
 		}
 	}
 	var errs []error
@@ -243,13 +243,18 @@ func (p *Provider) Stats() Stats {
 	return s
 }
 
-// sweep hands over what has ended in local traces that are older than age.
-func (p *Provider) sweep(age time.Duration) {
+// sweep hands over what has ended in local traces that are older than age, until stop is closed.
+func (p *Provider) sweep(age time.Duration, stop <-chan struct{}) {
 	mono := p.mono()
 	for i := range p.shards {
 		for _, lt := range p.shards[i].live() {
+			select {
+			case <-stop:
+				return
+			default:
+			}
 			if blocks := lt.sweep(mono, int64(age)); blocks != nil {
-				p.handOver(blocks)
+				p.handOver(blocks, stop)
 			}
 		}
 	}
@@ -266,7 +271,7 @@ func (p *Provider) sweepEvery(d time.Duration) {
 	for {
 		select {
 		case <-ticker.C:
-			p.sweep(d)
+			p.sweep(d, p.stopSweeper)
 		case <-p.stopSweeper:
 			return
 		}
@@ -274,7 +279,8 @@ func (p *Provider) sweepEvery(d time.Duration) {
 }
 
 // handOver gives a list of blocks to the pipelines. Each of them reads and releases each block once.
-func (p *Provider) handOver(blocks *block) {
+// Where that means to wait for room, it does so no longer than until stop is closed.
+func (p *Provider) handOver(blocks *block, stop <-chan struct{}) {
 	for b := blocks; b != nil; {
 		next := b.next
 		b.next = nil
@@ -284,7 +290,7 @@ func (p *Provider) handOver(blocks *block) {
 		} else {
 			b.refs.Store(int32(len(p.pipelines)))
 			for _, pl := range p.pipelines {
-				if !pl.queue.push(b) {
+				if !pl.queue.push(b, stop) {
 					b.release()
 				}
 			}
@@ -316,18 +322,4 @@ func (p *Provider) held() (n int64) {
 	return n
 }
 
-func (p *Provider) shardOf(id trace.SpanID) *shard { return &p.shards[id[7]%shardCount] }
-
-func (p *Provider) newIDs(ctx context.Context) (trace.TraceID, trace.SpanID) {
-	if p.ids != nil {
-		return p.ids.NewIDs(ctx)
-	}
-	return randomTraceID(), randomSpanID()
-}
-
-func (p *Provider) newSpanID(ctx context.Context, traceID trace.TraceID) trace.SpanID {
-	if p.ids != nil {
-		return p.ids.NewSpanID(ctx, traceID)
-	}
-	return randomSpanID()
-}
+func (p *Provider) shardOf(id spanID) *shard { return &p.shards[id%shardCount] }

@@ -27,18 +27,20 @@ type queue struct {
 	room         chan struct{} // closed by take when somebody waits for room; nil when nobody does
 }
 
-// push adds a block. It reports false if it dropped it: then the caller still owns the block.
-func (q *queue) push(b *block) bool {
+// push adds a block. It reports false if it dropped it: then the caller still owns the block. Where
+// the queue is full and push may wait, it waits no longer than until stop is closed; then the block is
+// added all the same, because whoever closes it flushes or shuts down.
+func (q *queue) push(b *block, stop <-chan struct{}) bool {
 	var timeout *time.Timer
 	q.mu.Lock()
 	q.pushed += uint64(b.spans)
-	for q.full(b) {
+	for stopped := false; q.closed || !stopped && q.full(b); {
 		if q.closed {
 			q.late += uint64(b.spans)
 			q.mu.Unlock()
 			return false
 		}
-		if q.wait == 0 {
+		if q.wait == 0 || b.bytes > q.maxBytes { // the latter never fits
 			q.dropped += uint64(b.spans)
 			q.mu.Unlock()
 			return false
@@ -55,6 +57,9 @@ func (q *queue) push(b *block) bool {
 		q.mu.Unlock()
 		select {
 		case <-room:
+			q.mu.Lock()
+		case <-stop:
+			stopped = true
 			q.mu.Lock()
 		case <-timeout.C:
 			q.mu.Lock()
@@ -80,7 +85,7 @@ func (q *queue) push(b *block) bool {
 // full says whether b does not fit. An empty queue takes any block that is no larger than the whole
 // queue's bytes. Needs q.mu.
 func (q *queue) full(b *block) bool {
-	if q.closed || q.bytes+b.bytes > q.maxBytes {
+	if q.bytes+b.bytes > q.maxBytes {
 		return true
 	}
 	return q.n > 0 && q.spans+b.spans > q.maxSpans
@@ -142,12 +147,10 @@ func (q *queue) close() {
 	q.mu.Unlock()
 }
 
-// retell wakes the worker if something waits.
+// retell wakes the worker whether or not it has been told.
 func (q *queue) retell() {
 	q.mu.Lock()
-	if q.n > 0 {
-		q.woken = false
-		q.tell()
-	}
+	q.woken = false
+	q.tell()
 	q.mu.Unlock()
 }

@@ -32,7 +32,7 @@ type record struct {
 	start      int64     // ns since the epoch
 	startMono  int64     // the provider's monotonic clock at start: end = start + (mono - startMono)
 	end        int64     // ns since the epoch; 0 while it is not known
-	id, parent trace.SpanID
+	id, parent spanID
 	size       int // estimated bytes that the record keeps alive outside itself
 	dropped    int // attributes refused
 	kind       uint8
@@ -191,6 +191,13 @@ func (r *record) setStatus(code codes.Code, description string) {
 	r.statusDesc = description
 }
 
+// markUnfinished adds the mark of a span that is exported without having been ended. It is ours, so no
+// limit refuses it.
+func (r *record) markUnfinished() {
+	mark := attribute.Bool("span.unfinished", true)
+	r.attrs, _, _ = setAttribute(r.attrs, &mark, unlimited, unlimited)
+}
+
 // Sizes for the estimate of a record's bytes (64-bit machines).
 const (
 	attributeBytes = 64
@@ -202,7 +209,7 @@ const (
 // view fills d with what the record holds. d borrows from it.
 func (r *record) view(d *SpanData) {
 	b := r.block
-	d.SpanContext = b.context.WithSpanID(r.id)
+	d.SpanContext = b.context.WithSpanID(r.id.bytes())
 	if r.own != nil {
 		d.SpanContext = r.own.spanContext(r.id)
 	}
@@ -212,7 +219,7 @@ func (r *record) view(d *SpanData) {
 	case r.parentOwn != nil:
 		d.Parent = r.parentOwn.spanContext(r.parent)
 	default:
-		d.Parent = b.context.WithSpanID(r.parent)
+		d.Parent = b.context.WithSpanID(r.parent.bytes())
 	}
 	d.Name = r.name
 	d.Kind = trace.SpanKind(r.kind)

@@ -34,7 +34,7 @@ func (pl *pipeline) send() {
 			pl.sendViews(b)
 		default:
 			pl.sendEncoded(EncodedBatch{Resource: pl.resource, data: b.data, ends: b.ends})
-			pl.outbox.recycle(b)
+			batches.Put(b)
 		}
 	}
 }

@@ -24,7 +24,7 @@ import (
 type Span struct {
 	*identity
 	base context.Context // the Go context below the node that this span is
-	id   trace.SpanID
+	id   spanID
 
 	mu  sync.Mutex // guards rec and, while it is not nil, what it points to
 	rec *record    // nil: not recording; &abandoned: ended from outside
@@ -37,7 +37,7 @@ var (
 
 // hold locks the span and returns its record, or nil, unlocked, if it is not recording.
 func (s *Span) hold() *record {
-	if s == nil {
+	if s == nil || s.local == nil {
 		return nil
 	}
 	s.mu.Lock()
@@ -183,8 +183,8 @@ func stackTrace() string {
 // (defer span.End()) it records the panic as an exception event and as status Error, and the panic
 // goes on.
 func (s *Span) End(opts ...trace.SpanEndOption) {
-	if s == nil {
-		return
+	if s == nil || s.local == nil {
+		return // nothing was recorded, and a panic goes on by itself
 	}
 	// recover works only in the function that was deferred: here and in Finish.
 	if v := recover(); v != nil {
@@ -252,5 +252,5 @@ func (s *Span) Format(f fmt.State, _ rune) {
 		fmt.Fprint(f, "span(nil)")
 		return
 	}
-	fmt.Fprintf(f, "span(%s/%s)", s.traceID, s.id)
+	fmt.Fprintf(f, "span(%s/%s)", s.traceID.bytes(), s.id.bytes())
 }

@@ -4,6 +4,7 @@ package tracing
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -30,13 +31,17 @@ var _ trace.Tracer = (*Tracer)(nil)
 // samplerChoice is a sampler and what is known of it.
 type samplerChoice struct {
 	sampling.Sampler
+	// head is the same sampler if it can decide without looking at the span, else nil.
+	head sampling.HeadSampler
 	// followsLocal: a local child always gets its parent's decision, so it need not be asked.
 	followsLocal bool
 }
 
 func chooseSampler(s sampling.Sampler) *samplerChoice {
 	f, ok := s.(interface{ FollowsLocalParent() bool })
-	return &samplerChoice{Sampler: s, followsLocal: ok && f.FollowsLocalParent()}
+	c := &samplerChoice{Sampler: s, followsLocal: ok && f.FollowsLocalParent()}
+	c.head, _ = s.(sampling.HeadSampler)
+	return c
 }
 
 // active returns the provider that t starts spans on, or nil.
@@ -76,13 +81,42 @@ func (t *Tracer) Start(ctx context.Context, name string, opts ...trace.SpanStart
 // The span is nil where no spans are made (see [Tracer]); every method accepts that.
 func (t *Tracer) StartSpan(ctx context.Context, name string, opts ...SpanOption) (context.Context, *Span) {
 	var o startOptions
+	// The options are read here and not in a method of theirs: stores through a pointer would move
+	// what they point to from the caller's stack to the heap.
 	for i := range opts {
-		opts[i].apply(&o)
+		switch opt := &opts[i]; opt.what {
+		case optKind:
+			o.kind = trace.SpanKind(opt.kind)
+		case optParent:
+			o.parent = opt.span
+		case optRemoteParent:
+			o.remoteParent = opt.remote
+		case optStartTime:
+			o.at = *opt.at
+		case optShouldSample:
+			o.decided, o.sample = true, opt.flag
+		case optAttributes:
+			if o.attrs == nil {
+				o.attrs = opt.attrs
+			} else {
+				o.attrs = append(slices.Clip(o.attrs), opt.attrs...)
+			}
+		case optLinks:
+			if o.links == nil {
+				o.links = opt.links
+			} else {
+				o.links = append(slices.Clip(o.links), opt.links...)
+			}
+		case optNewRoot:
+			o.newRoot = true
+		}
 	}
 	return t.start(ctx, name, &o)
 }
 
-// startOptions is what both ways to start a span come down to.
+// startOptions is what the options of both ways to start a span come down to. It lives on the
+// caller's stack, and so does what its fields point to: nothing of it is kept. That is why the name and
+// the Go contexts, which are kept, are no part of it; escape analysis does not tell fields apart.
 type startOptions struct {
 	kind         trace.SpanKind
 	newRoot      bool
@@ -109,56 +143,59 @@ func (t *Tracer) start(ctx context.Context, name string, o *startOptions) (conte
 		own, foreign = o.parent, nil
 	}
 	if o.newRoot {
-		own, foreign = nil, nil
+		return t.startRoot(p, ctx, base, name, o, trace.SpanContext{}, nil)
 	}
-	if own != nil && own.provider == p {
-		return t.startChild(p, ctx, base, own, name, o)
+	if own != nil {
+		if own.provider == p {
+			return t.startChild(p, ctx, base, name, o, own)
+		}
+		// Of another provider of ours: a local parent, but not our local trace.
+		return t.startRoot(p, ctx, base, name, o, own.SpanContext(), nil)
 	}
-
 	var parent trace.SpanContext
-	switch {
-	case own != nil: // of another provider of ours: a local parent, but not our local trace
-		parent = own.SpanContext()
-	case foreign != nil:
+	if foreign != nil {
 		parent = foreign.SpanContext()
-	case o.remoteParent != nil && !o.newRoot:
+	}
+	if o.remoteParent != nil && !parent.IsValid() {
 		parent = o.remoteParent.WithRemote(true)
 	}
 	var arrived *remote.Remote
-	if !o.newRoot && (parent.IsRemote() || !parent.IsValid()) {
+	if parent.IsRemote() || !parent.IsValid() {
 		arrived = remote.FromContext(ctx)
 	}
-	return t.startRoot(p, ctx, base, parent, arrived, name, o)
+	return t.startRoot(p, ctx, base, name, o, parent, arrived)
+}
+
+// samplerOf returns the sampler that decides about t's spans.
+func (t *Tracer) samplerOf(p *Provider) *samplerChoice {
+	if t.sampler != nil {
+		return t.sampler
+	}
+	return p.sampler.Load()
 }
 
 // startChild starts a span under one of the same provider.
-func (t *Tracer) startChild(p *Provider, ctx, base context.Context, parent *Span, name string, o *startOptions) (context.Context, *Span) {
-	sampler := t.sampler
-	if sampler == nil {
-		sampler = p.sampler.Load()
-	}
+func (t *Tracer) startChild(p *Provider, ctx, base context.Context, name string, o *startOptions, parent *Span) (context.Context, *Span) {
 	id := parent.identity
-	lt := id.local
-	decision := sampling.Drop
-	var result sampling.Result
-	if sampler.followsLocal {
-		if id.flags.IsSampled() {
-			decision = sampling.RecordAndSample
-		}
-	} else {
-		result = t.ask(sampler, ctx, id.traceID, parent.SpanContext(), nil, name, o)
-		decision = result.Decision
-	}
 	if p.closed.Load() {
 		return p.passThrough(base, id, parent.id)
 	}
+	decision := sampling.Drop
+	var result *sampling.Result
+	if sampler := t.samplerOf(p); !sampler.followsLocal {
+		sc := parent.SpanContext()
+		decision, result = sampler.ask(ctx, name, o, id.traceID, &sc, nil)
+	} else if id.flags.IsSampled() {
+		decision = sampling.RecordAndSample
+	}
+	lt := id.local
 	if lt == nil && decision != sampling.Drop {
 		// An unsampled parent has no local trace: this span is a local root.
-		return t.record(p, ctx, base, parent.SpanContext(), nil, result, id.traceID, trace.SpanID{}, name, o)
+		return t.record(p, ctx, base, name, o, id.traceID, p.newSpanID(ctx, id.traceID), parent.SpanContext(), nil, decision, result)
 	}
 	flags := id.flags.WithSampled(decision == sampling.RecordAndSample)
-	if flags != id.flags || result.TraceState != nil {
-		id = deviate(id, flags, result.TraceState)
+	if flags != id.flags || result != nil && result.TraceState != nil {
+		id = deviate(id, flags, result)
 	}
 	s := &Span{identity: id, base: base, id: p.newSpanID(ctx, id.traceID)}
 	if decision == sampling.Drop {
@@ -176,70 +213,69 @@ func (t *Tracer) startChild(p *Provider, ctx, base context.Context, parent *Span
 		start.at = o.at.UnixNano()
 	}
 	lt.startSpan(s, &start)
-	s.begin(ctx, o, &result)
+	s.begin(ctx, o, result)
 	return s.asContext(), s
 }
 
-// startRoot starts the first span of a trace in this process and provider.
-func (t *Tracer) startRoot(p *Provider, ctx, base context.Context, parent trace.SpanContext, arrived *remote.Remote, name string, o *startOptions) (context.Context, *Span) {
-	if arrived != nil && arrived.SpanContext.IsValid() &&
-		(arrived.SpanContext.TraceID() != parent.TraceID() || arrived.SpanContext.SpanID() != parent.SpanID()) {
-		arrived = nil // it speaks of another span
-	}
-	var traceID trace.TraceID
-	var spanID trace.SpanID
+// startRoot starts the first span of a trace in this process and provider. parent may be invalid.
+func (t *Tracer) startRoot(p *Provider, ctx, base context.Context, name string, o *startOptions, parent trace.SpanContext, arrived *remote.Remote) (context.Context, *Span) {
+	var trID traceID
+	var id spanID
 	if parent.IsValid() {
-		traceID = parent.TraceID()
+		trID = traceIDOf(parent.TraceID())
+		if arrived != nil && arrived.SpanContext.IsValid() &&
+			(arrived.SpanContext.TraceID() != parent.TraceID() || arrived.SpanContext.SpanID() != parent.SpanID()) {
+			arrived = nil // it speaks of another span
+		}
+		if p.closed.Load() {
+			s := p.unsampled(trID, parent.TraceFlags(), parent.TraceState())
+			return p.passThrough(base, s.identity, spanIDOf(parent.SpanID()))
+		}
+		id = p.newSpanID(ctx, trID)
 	} else {
 		parent = trace.SpanContext{}
-		traceID, spanID = p.newIDs(ctx)
+		trID, id = p.newIDs(ctx)
+		if p.closed.Load() {
+			return p.passThrough(base, p.unsampled(trID, 0, trace.TraceState{}).identity, id)
+		}
 	}
-	result := sampling.Result{Decision: sampling.Drop}
-	deferred := arrived == nil || arrived.Decision == remote.Defer
-	if o.decided && !parent.IsValid() && deferred {
+	var decision sampling.Decision
+	var result *sampling.Result
+	if o.decided && !parent.IsValid() && (arrived == nil || arrived.Decision == remote.Defer) {
 		if o.sample {
-			result.Decision = sampling.RecordAndSample
+			decision = sampling.RecordAndSample
 		}
 	} else {
-		sampler := t.sampler
-		if sampler == nil {
-			sampler = p.sampler.Load()
-		}
-		result = t.ask(sampler, ctx, traceID, parent, arrived, name, o)
+		decision, result = t.samplerOf(p).ask(ctx, name, o, trID, &parent, arrived)
 	}
-	if p.closed.Load() {
-		s := newUnsampled(p, traceID, parent.TraceFlags(), parent.TraceState())
-		if parent.IsValid() {
-			spanID = parent.SpanID()
-		}
-		return p.passThrough(base, s.identity, spanID)
-	}
-	if !spanID.IsValid() {
-		spanID = p.newSpanID(ctx, traceID)
-	}
-	if result.Decision != sampling.Drop {
-		return t.record(p, ctx, base, parent, arrived, result, traceID, spanID, name, o)
+	if decision != sampling.Drop {
+		return t.record(p, ctx, base, name, o, trID, id, parent, arrived, decision, result)
 	}
 	state := parent.TraceState()
-	if result.TraceState != nil {
+	if result != nil && result.TraceState != nil {
 		state = *result.TraceState
 	}
-	p.shardOf(spanID).unsampled.Add(1)
-	s := newUnsampled(p, traceID, parent.TraceFlags().WithSampled(false), state)
-	s.base, s.id = base, spanID
+	p.shardOf(id).unsampled.Add(1)
+	s := p.unsampled(trID, parent.TraceFlags().WithSampled(false), state)
+	s.base, s.id = base, id
 	return s.asContext(), s
 }
 
 // passThrough is what a provider that has been shut down makes: a handle that records nothing and
 // answers with its parent's ids, so that what a service sends on stays whole.
-func (p *Provider) passThrough(base context.Context, id *identity, spanID trace.SpanID) (context.Context, *Span) {
+func (p *Provider) passThrough(base context.Context, id *identity, span spanID) (context.Context, *Span) {
 	p.startedLate.Add(1)
-	s := &Span{identity: id, base: base, id: spanID}
+	if id.local != nil { // its spans have ended, and so has this one
+		d := *id
+		d.traceInfo = &traceInfo{provider: id.provider, state: id.state}
+		id = &d
+	}
+	s := &Span{identity: id, base: base, id: span}
 	return s.asContext(), s
 }
 
-// newUnsampled makes the handle of a local root that is not recorded, in one allocation.
-func newUnsampled(p *Provider, traceID trace.TraceID, flags trace.TraceFlags, state trace.TraceState) *Span {
+// unsampled makes the handle of a local root that is not recorded, in one allocation.
+func (p *Provider) unsampled(id traceID, flags trace.TraceFlags, state trace.TraceState) *Span {
 	if state.Len() > 0 {
 		s := &struct {
 			Span
@@ -247,7 +283,7 @@ func newUnsampled(p *Provider, traceID trace.TraceID, flags trace.TraceFlags, st
 			info traceInfo
 		}{}
 		s.info = traceInfo{provider: p, state: state}
-		s.id = identity{traceInfo: &s.info, traceID: traceID, flags: flags}
+		s.id = identity{traceInfo: &s.info, traceID: id, flags: flags}
 		s.Span.identity = &s.id
 		return &s.Span
 	}
@@ -255,42 +291,36 @@ func newUnsampled(p *Provider, traceID trace.TraceID, flags trace.TraceFlags, st
 		Span
 		id identity
 	}{}
-	s.id = identity{traceInfo: &p.unsampledInfo, traceID: traceID, flags: flags}
+	s.id.traceInfo, s.id.traceID, s.id.flags = &p.unsampledInfo, id, flags
 	s.Span.identity = &s.id
 	return &s.Span
 }
 
 // deviate makes the identity of a span that the sampler gave other flags or another trace state than
 // its local trace has.
-func deviate(id *identity, flags trace.TraceFlags, state *trace.TraceState) *identity {
+func deviate(id *identity, flags trace.TraceFlags, result *sampling.Result) *identity {
 	d := &identity{traceInfo: id.traceInfo, traceID: id.traceID, flags: flags}
-	if state != nil {
-		d.traceInfo = &traceInfo{provider: id.provider, local: id.local, state: *state}
+	if result != nil && result.TraceState != nil {
+		d.traceInfo = &traceInfo{provider: id.provider, local: id.local, state: *result.TraceState}
 	}
 	return d
 }
 
 // record starts a local root that records.
-func (t *Tracer) record(p *Provider, ctx, base context.Context, parent trace.SpanContext, arrived *remote.Remote, result sampling.Result, traceID trace.TraceID, spanID trace.SpanID, name string, o *startOptions) (context.Context, *Span) {
-	if !spanID.IsValid() {
-		spanID = p.newSpanID(ctx, traceID)
-	}
+func (t *Tracer) record(p *Provider, ctx, base context.Context, name string, o *startOptions, trID traceID, id spanID, parent trace.SpanContext, arrived *remote.Remote, decision sampling.Decision, result *sampling.Result) (context.Context, *Span) {
 	lt := &localTrace{parent: parent}
-	lt.info = traceInfo{provider: p, local: lt, state: parent.TraceState()}
-	if result.TraceState != nil {
+	lt.info.provider, lt.info.local, lt.info.state = p, lt, parent.TraceState()
+	if result != nil && result.TraceState != nil {
 		lt.info.state = *result.TraceState
 	}
-	sampled := result.Decision == sampling.RecordAndSample
-	lt.identity = identity{
-		traceInfo: &lt.info, traceID: traceID, flags: parent.TraceFlags().WithSampled(sampled),
-	}
+	sampled := decision == sampling.RecordAndSample
+	lt.identity.traceInfo, lt.identity.traceID = &lt.info, trID
+	lt.identity.flags = parent.TraceFlags().WithSampled(sampled)
 	s := &lt.root
-	s.identity, s.base, s.id = &lt.identity, base, spanID
-	lt.shard = p.shardOf(s.id)
+	s.identity, s.base, s.id = &lt.identity, base, id
+	lt.shard = p.shardOf(id)
 	lt.debug = arrived != nil && arrived.Debug
-	start := spanStart{
-		name: name, scope: t.scope, parent: parent.SpanID(), kind: spanKind(o.kind), unsampled: !sampled,
-	}
+	start := spanStart{name: name, scope: t.scope, kind: spanKind(o.kind), unsampled: !sampled}
 	if !o.at.IsZero() {
 		start.at = o.at.UnixNano()
 	}
@@ -301,15 +331,15 @@ func (t *Tracer) record(p *Provider, ctx, base context.Context, parent trace.Spa
 	victim := lt.claim(s, &start, lt.anchorMono)
 	lt.mu.Unlock()
 	if victim != nil {
-		victim.abandonOpen(&lt.shard.evicted)
+		victim.abandonOpen(&lt.shard.evicted, nil)
 	}
-	s.begin(ctx, o, &result)
+	s.begin(ctx, o, result)
 	return s.asContext(), s
 }
 
 // begin records what Start was given and tells the processors.
 func (s *Span) begin(ctx context.Context, o *startOptions, result *sampling.Result) {
-	if len(result.Attributes) > 0 {
+	if result != nil && len(result.Attributes) > 0 {
 		s.SetAttributes(result.Attributes...)
 	}
 	if len(o.attrs) > 0 {
@@ -323,36 +353,41 @@ func (s *Span) begin(ctx context.Context, o *startOptions, result *sampling.Resu
 	}
 }
 
-// ask asks the sampler. It copies what the interface call would otherwise move to the heap for
-// every caller of Start.
-func (t *Tracer) ask(s *samplerChoice, ctx context.Context, traceID trace.TraceID, parent trace.SpanContext, arrived *remote.Remote, name string, o *startOptions) sampling.Result {
-	params := sampling.Parameters{
-		Context: ctx,
-		Parent:  parent,
-		TraceID: traceID,
-		Name:    name,
-		Kind:    spanKind(o.kind),
-	}
-	if len(o.attrs) > 0 {
-		params.Attributes = append([]attribute.KeyValue(nil), o.attrs...)
-	}
-	if len(o.links) > 0 {
-		params.Links = append([]trace.Link(nil), o.links...)
-	}
+// ask asks the sampler about one span. The result is nil where the decision is all there is.
+func (sc *samplerChoice) ask(ctx context.Context, name string, o *startOptions, id traceID, parent *trace.SpanContext, arrived *remote.Remote) (sampling.Decision, *sampling.Result) {
+	head := sampling.Head{TraceIDHigh: id.high, TraceIDLow: id.low}
 	if parent.IsValid() {
-		params.ParentDecision = sampling.ParentDeny
+		head.LocalParent = !parent.IsRemote()
+		head.ParentDecision = sampling.ParentDeny
 		if parent.IsSampled() {
-			params.ParentDecision = sampling.ParentAccept
+			head.ParentDecision = sampling.ParentAccept
 		}
+	}
+	if arrived != nil && arrived.Format != "" {
+		head.ParentDecision, head.Debug = arrived.Decision, arrived.Debug
+	}
+	if sc.head != nil {
+		if d, ok := sc.head.SampleHead(head); ok {
+			return d, nil
+		}
+	}
+	params := sampling.Parameters{
+		Context:        ctx,
+		Parent:         *parent,
+		ParentDecision: head.ParentDecision,
+		Debug:          head.Debug,
+		TraceID:        id.bytes(),
+		Name:           name,
+		Kind:           spanKind(o.kind),
+		// Copies: else the interface call would move those of every caller of Start to the heap.
+		Attributes: slices.Clone(o.attrs),
+		Links:      slices.Clone(o.links),
 	}
 	if arrived != nil {
 		params.RequestID = arrived.RequestID
-		if arrived.Format != "" {
-			params.ParentDecision = arrived.Decision
-			params.Debug = arrived.Debug
-		}
 	}
-	return s.Sample(params)
+	result := sc.Sample(params)
+	return result.Decision, &result
 }
 
 // spanKind returns kind, or internal where none or an unknown one was given.
