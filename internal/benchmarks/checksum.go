@@ -87,7 +87,7 @@ func (c *Checksum) Attributes(attrs []attribute.KeyValue) {
 		case attribute.FLOAT64:
 			c.Uint64(math.Float64bits(kv.Value.AsFloat64()))
 		default:
-			c.String(kv.Value.Emit())
+			c.String(kv.Value.String())
 		}
 	}
 }

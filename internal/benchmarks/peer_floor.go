@@ -24,26 +24,26 @@ type floor struct{ pool sync.Pool }
 type floorNode struct {
 	id      uint64
 	start   time.Time
-	pointer *floorNode
+	parent  *floorNode
 	elapsed time.Duration
 }
 
 func (f *floor) Trace(s *Shape) {
+	root := f.span(nil)
 	if s.Workers == 0 {
 		for range s.Children {
-			f.span()
+			f.span(root)
 		}
 	} else {
-		fanOut(s, func() { f.span() })
+		fanOut(s, func() { f.span(root) })
 	}
-	f.span()
 }
 
 // span must not be inlined, or its node would not reach the heap.
 //
 //go:noinline
-func (f *floor) span() *floorNode {
-	n := &floorNode{start: time.Now(), id: rand.Uint64()}
+func (f *floor) span(parent *floorNode) *floorNode {
+	n := &floorNode{start: time.Now(), id: rand.Uint64(), parent: parent}
 	record, ok := f.pool.Get().(*[256]byte)
 	if !ok {
 		record = new([256]byte)

@@ -41,7 +41,7 @@ func TestReportGolden(t *testing.T) {
 	t.Parallel()
 	f, err := os.Open(filepath.Join("testdata", "run.txt"))
 	require.NoError(t, err)
-	defer f.Close() //nolint:errcheck // it was only read
+	defer f.Close()
 	run, err := ParseRun(f)
 	require.NoError(t, err)
 	got := Report(run, "run.txt")

@@ -105,7 +105,7 @@ func parentID(sc trace.SpanContext) string {
 func attributeTexts(attrs []attribute.KeyValue) map[string]string {
 	m := map[string]string{}
 	for _, kv := range attrs {
-		m[strings.Clone(string(kv.Key))] = strings.Clone(kv.Value.Emit())
+		m[strings.Clone(string(kv.Key))] = strings.Clone(kv.Value.String())
 	}
 	return m
 }
