@@ -21,16 +21,17 @@ type block struct {
 	small   *smallBlock `invariants:"reused"` // what the block is a part of: this one
 	large   *largeBlock `invariants:"reused"` // or that one
 
-	used     int
-	ended    int               // records that are the local trace's again
-	spans    int               // those of them that are sampled, and so exported
-	bytes    int               // estimate for the ended ones
-	next     *block            // in the list of a local trace, or of a hand-over
-	context  trace.SpanContext // of the local trace; the span id is each record's own
-	parent   trace.SpanContext // the local root's parent
-	resource *Resource
-	partial  bool
-	debug    bool
+	used    int
+	ended   int    // records that are the local trace's again
+	spans   int    // those of them that are sampled, and so exported
+	bytes   int    // estimate for the ended ones
+	next    *block // in the list of a local trace, or of a hand-over
+	traceID traceID
+	flags   trace.TraceFlags
+	partial bool
+	debug   bool
+	state   trace.TraceState
+	parent  parentContext // the local root's
 
 	refs atomic.Int32 // the pipelines that still read it
 }
@@ -104,14 +105,30 @@ func (b *block) release() {
 	}
 }
 
+// reset is as sparing with pointers as that of a record.
 func (b *block) reset() {
 	for i := range b.records[:b.used] {
 		b.records[i].reset()
 	}
-	b.used, b.ended, b.spans, b.bytes, b.next = 0, 0, 0, 0, nil
-	b.context, b.parent, b.resource = trace.SpanContext{}, trace.SpanContext{}, nil
-	b.partial, b.debug = false, false
+	b.used, b.ended, b.spans, b.bytes = 0, 0, 0, 0
+	if b.next != nil {
+		b.next = nil
+	}
+	b.traceID, b.flags, b.partial, b.debug = traceID{}, 0, false, false
+	if b.state.Len() > 0 {
+		b.state = trace.TraceState{}
+	}
+	if b.parent.id != 0 {
+		b.parent = parentContext{}
+	}
 	b.refs.Store(0)
+}
+
+// spanContext returns what the span contexts of the block's records have in common.
+func (b *block) spanContext() trace.SpanContext {
+	return trace.NewSpanContext(trace.SpanContextConfig{
+		TraceID: b.traceID.bytes(), TraceFlags: b.flags, TraceState: b.state,
+	})
 }
 
 // poison overwrites records that have been given back, in checked builds.

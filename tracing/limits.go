@@ -73,6 +73,26 @@ func setAttribute(attrs []attribute.KeyValue, kv *attribute.KeyValue, limit, val
 	return attrs, attributeSize(last), true
 }
 
+// distinct says whether all keys are valid and no key stands twice. It looks at few attributes only:
+// the answer for many is no.
+func distinct(kvs []attribute.KeyValue) bool {
+	if len(kvs) > 16 {
+		return false
+	}
+	for i := range kvs {
+		key := kvs[i].Key
+		if key == "" {
+			return false
+		}
+		for j := range kvs[:i] {
+			if kvs[j].Key == key {
+				return false
+			}
+		}
+	}
+	return true
+}
+
 // limitValue cuts strings that are longer than n bytes.
 func limitValue(v attribute.Value, n int) attribute.Value {
 	if n == unlimited {

@@ -47,22 +47,43 @@ type localTrace struct {
 	// prev, next, listed, foldedStarted and foldedEnded belong to shard.mu.
 	prev, next                 *localTrace
 	foldedStarted, foldedEnded uint64
-	listed                     bool
 
-	mu sync.Mutex // guards everything below
+	mu sync.Mutex // guards everything below but listed
 	// The blocks in the order of their acquisition. Only last has free records.
 	first, last    *block
-	parent         trace.SpanContext // the root's parent
-	wallOffset     int64             // wall clock = wallOffset + monotonic clock, both in ns
-	anchorMono     int64             // when wallOffset was read
-	touchedMono    int64             // when the trace began, or was last handed over in part
+	wallOffset     int64 // wall clock = wallOffset + monotonic clock, both in ns
+	anchorMono     int64 // when wallOffset was read
+	touchedMono    int64 // when the trace began, or was last handed over in part
 	started, ended uint64
-	open           int // spans that have started and not finished
-	finished       int // ended records that have not been handed over
 	finishedBytes  int
+	finished       int32 // ended records that have not been handed over
+	open           int32 // spans that have started and not finished
+	parent         parentContext
 	rootEnded      bool
 	handedOver     bool // at least once
 	debug          bool
+	listed         bool
+}
+
+// parentContext is what the span context of a local root's parent has of its own: the trace id and,
+// mostly, the trace state are those of the local trace.
+type parentContext struct {
+	state  *trace.TraceState // nil: that of the local trace
+	id     spanID            // 0: there is no parent
+	flags  trace.TraceFlags
+	remote bool
+}
+
+// spanContext returns the parent's span context; base is that of the local trace.
+func (p *parentContext) spanContext(base *trace.SpanContext) trace.SpanContext {
+	if p.id == 0 {
+		return trace.SpanContext{}
+	}
+	sc := base.WithSpanID(p.id.bytes()).WithTraceFlags(p.flags).WithRemote(p.remote)
+	if p.state != nil {
+		sc = sc.WithTraceState(*p.state)
+	}
+	return sc
 }
 
 const (
@@ -76,30 +97,43 @@ const (
 	reanchorAfter = int64(time.Minute)
 )
 
-// startSpan starts s in the local trace. name and the rest are recorded; parent is the span's
-// parent, nil for the local root.
-func (lt *localTrace) startSpan(s *Span, sp *spanStart) {
+// startSpan starts s, a child of parent, in the local trace. at is its start in ns since the epoch, or
+// 0 for now.
+func (lt *localTrace) startSpan(s, parent *Span, name string, scope *Scope, at int64, kind trace.SpanKind, unsampled bool) {
 	mono := lt.provider().mono()
 	lt.mu.Lock()
 	if mono-lt.anchorMono > reanchorAfter {
 		lt.anchor(time.Now())
 	}
-	victim := lt.claim(s, sp, mono)
+	r, victim := lt.claim(s, at, mono)
+	r.name, r.scope = name, scope
+	r.kind, r.unsampled = uint8(kind), unsampled
+	r.parent = parent.id
+	if parent.identity != &lt.identity {
+		r.parentOwn = parent.identity
+	}
+	if s.identity != &lt.identity {
+		r.own = s.identity
+	}
 	lt.mu.Unlock()
 	if victim != nil {
 		victim.abandonOpen(&lt.shard.evicted, nil)
 	}
 }
 
-// spanStart is what startSpan records.
-type spanStart struct {
-	name      string
-	scope     *Scope
-	parent    spanID
-	parentOwn *identity
-	at        int64 // ns since the epoch; 0 for now
-	kind      trace.SpanKind
-	unsampled bool
+// startRoot starts the local root.
+func (lt *localTrace) startRoot(name string, scope *Scope, at int64, kind trace.SpanKind, unsampled bool) {
+	now := time.Now()
+	lt.mu.Lock()
+	lt.anchor(now)
+	lt.touchedMono = lt.anchorMono
+	r, victim := lt.claim(&lt.root, at, lt.anchorMono)
+	r.name, r.scope = name, scope
+	r.kind, r.unsampled, r.root = uint8(kind), unsampled, true
+	lt.mu.Unlock()
+	if victim != nil {
+		victim.abandonOpen(&lt.shard.evicted, nil)
+	}
 }
 
 func (lt *localTrace) provider() *Provider { return lt.info.provider }
@@ -110,47 +144,33 @@ func (lt *localTrace) anchor(now time.Time) {
 	lt.wallOffset = now.UnixNano() - lt.anchorMono
 }
 
-// claim takes a record for s and fills it. It returns a local trace whose open spans must be
-// abandoned because too many are open. Needs lt.mu.
-func (lt *localTrace) claim(s *Span, sp *spanStart, mono int64) (victim *localTrace) {
+// claim takes a record for s. It returns a local trace whose open spans must be abandoned because too
+// many are open. Needs lt.mu.
+func (lt *localTrace) claim(s *Span, at, mono int64) (r *record, victim *localTrace) {
 	b := lt.last
 	if b == nil || b.used == len(b.records) {
 		b, victim = lt.grow()
 	}
-	r := &b.records[b.used]
+	r = &b.records[b.used]
 	b.used++
 	lt.open++
 	lt.started++
-	r.name = sp.name
-	r.scope = sp.scope
 	r.handle = s
-	r.start = sp.at
-	r.startMono = mono
-	if sp.at == 0 {
-		r.start = lt.wallOffset + mono
-	} else {
-		r.startMono = sp.at - lt.wallOffset // so that the end is now, by the wall clock
-	}
 	r.id = s.id
-	r.parent = sp.parent
-	r.parentOwn = sp.parentOwn
-	if s.identity != &lt.identity {
-		r.own = s.identity
+	if at == 0 {
+		r.start = lt.wallOffset + mono
+		r.startMono = mono
+	} else {
+		r.start = at
+		r.startMono = at - lt.wallOffset // so that the end is now, by the wall clock
 	}
-	r.kind = uint8(sp.kind)
-	r.unsampled = sp.unsampled
-	r.root = s == &lt.root
 	s.rec = r
-	return victim
+	return r, victim
 }
 
 // grow adds a block. Needs lt.mu.
 func (lt *localTrace) grow() (b *block, victim *localTrace) {
-	b = acquireBlock(lt.started == 0)
-	b.context = lt.identity.spanContext(0)
-	b.parent = lt.parent
-	b.resource = lt.provider().resource
-	b.debug = lt.debug
+	b = lt.newBlock(lt.started == 0)
 	if lt.last == nil {
 		lt.first = b
 	} else {
@@ -158,6 +178,19 @@ func (lt *localTrace) grow() (b *block, victim *localTrace) {
 	}
 	lt.last = b
 	return b, lt.shard.enter(lt, len(b.records))
+}
+
+// newBlock takes a block from the pool and copies to it what the spans have in common.
+func (lt *localTrace) newBlock(small bool) *block {
+	b := acquireBlock(small)
+	b.traceID, b.flags, b.debug = lt.identity.traceID, lt.identity.flags, lt.debug
+	if lt.info.state.Len() > 0 {
+		b.state = lt.info.state
+	}
+	if lt.parent.id != 0 {
+		b.parent = lt.parent
+	}
+	return b
 }
 
 // finish takes a record back that End has detached and hands over what is due.
@@ -216,32 +249,34 @@ func (lt *localTrace) takeAll() *block {
 }
 
 // takeEnded detaches the ended records of a local trace that goes on. Blocks move as a whole, so
-// the open records among them move to a new block first. A block with a span that is just ending
-// stays. Needs lt.mu.
+// the open records among them move to a new block first. Where a span is just ending, between the
+// handle's lock and finish, its record cannot move, and the ended ones do. Needs lt.mu.
 func (lt *localTrace) takeEnded() (taken *block) {
 	list := lt.first
 	lt.first, lt.last = nil, nil
-	var tail *block
+	tail := &taken
 	slots := 0
 	for b := list; b != nil; {
 		next := b.next
 		b.next = nil
-		if b.ended > 0 && lt.evacuate(b) {
-			b.partial = true
-			lt.finished -= b.ended
-			lt.finishedBytes -= b.bytes
-			slots += len(b.records)
-			if tail == nil {
-				taken = b
-			} else {
-				tail.next = b
-			}
-			tail = b
-		} else {
+		switch {
+		case b.ended == 0:
 			lt.append(b)
+		case lt.evacuate(b):
+			slots += len(b.records)
+			b.partial = true
+			*tail = b
+			tail = &b.next
+		default:
+			lt.append(b)
+			out := lt.extract(b)
+			out.partial = true
+			*tail = out
+			tail = &out.next
 		}
 		b = next
 	}
+	lt.finished, lt.finishedBytes = 0, 0
 	if taken != nil {
 		lt.handedOver = true
 	}
@@ -305,16 +340,35 @@ func (lt *localTrace) move(r *record) {
 	if b == nil || b.used == len(b.records) {
 		b, _ = lt.grow()
 	}
+	s := r.handle
+	s.rec = b.adopt(r)
+}
+
+// extract moves the ended records of b, of which there is at least one, to a block of their own.
+// Needs lt.mu.
+func (lt *localTrace) extract(b *block) *block {
+	out := lt.newBlock(false)
+	for i := range b.records[:b.used] {
+		if r := &b.records[i]; r.ended && !r.moved {
+			out.adopt(r)
+		}
+	}
+	out.ended, out.spans, out.bytes = b.ended, b.spans, b.bytes
+	b.ended, b.spans, b.bytes = 0, 0, 0
+	return out
+}
+
+// adopt moves the content of r, a record of another block, to the next free record of b.
+func (b *block) adopt(r *record) *record {
 	to := &b.records[b.used]
 	b.used++
-	attrs, x, home := to.attrs, to.extra, to.block
+	attrs, x := to.attrs, to.extra
 	*to = *r
 	to.attrs = append(attrs, r.attrs...)
-	to.block = home
+	to.block = b
 	r.extra = x // exchanged: its slices stay where they are
-	s := r.handle
-	s.rec = to
 	r.handle, r.moved = nil, true
+	return to
 }
 
 // sweep hands over what has ended in a local trace that is older than age.

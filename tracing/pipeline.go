@@ -216,12 +216,14 @@ func (pl *pipeline) current() *batch {
 // encode appends the spans of a block to the batch and gives the block back.
 func (pl *pipeline) encode(b *block) {
 	v := acquireView()
+	v.Resource = pl.provider.resource
+	base := b.spanContext()
 	for i := range b.records[:b.used] {
 		r := &b.records[i]
 		if r.moved || r.unsampled {
 			continue
 		}
-		r.view(v)
+		r.view(v, &base)
 		out := pl.current()
 		n := len(out.data)
 		data, err := pl.appendSpan(out.data, v)
@@ -264,6 +266,7 @@ func (pl *pipeline) appendSpan(dst []byte, v *SpanData) (data []byte, err error)
 // lend adds views of a block's spans to the batch, for an exporter that does not encode.
 func (pl *pipeline) lend(b *block) {
 	held := false // by the batch being filled
+	base := b.spanContext()
 	for i := range b.records[:b.used] {
 		r := &b.records[i]
 		if r.moved || r.unsampled {
@@ -276,7 +279,8 @@ func (pl *pipeline) lend(b *block) {
 			held = true
 		}
 		v := acquireView()
-		r.view(v)
+		v.Resource = pl.provider.resource
+		r.view(v, &base)
 		out.views = append(out.views, v)
 		out.spans++
 		if out.spans >= pl.cfg.batchSpans {

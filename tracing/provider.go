@@ -302,7 +302,9 @@ func (p *Provider) handOver(blocks *block, stop <-chan struct{}) {
 // onEnd shows an ended span to the processors.
 func (p *Provider) onEnd(r *record) {
 	v := acquireView()
-	r.view(v)
+	v.Resource = p.resource
+	base := r.block.spanContext()
+	r.view(v, &base)
 	for _, proc := range p.processors {
 		proc.OnEnd(v)
 	}

@@ -25,23 +25,30 @@ type record struct {
 	attrs      []attribute.KeyValue `invariants:"reused"`
 	extra      *extra               `invariants:"reused"`
 	scope      *Scope
-	handle     *Span     // nil once End has detached the record
+	handle     *Span     // nil once the record is the local trace's
 	block      *block    `invariants:"reused"` // where the record stands
 	own        *identity // the span's identity where it differs from its local trace's; mostly nil
 	parentOwn  *identity // the same for its parent
-	start      int64     // ns since the epoch
-	startMono  int64     // the provider's monotonic clock at start: end = start + (mono - startMono)
-	end        int64     // ns since the epoch; 0 while it is not known
-	id, parent spanID
-	size       int // estimated bytes that the record keeps alive outside itself
-	dropped    int // attributes refused
-	kind       uint8
-	status     uint8
-	ending     bool // End is calling OnEnding
-	ended      bool // finish has been through; the record is the local trace's
-	moved      bool // the open span moved to another record; this one holds nothing any more
-	unsampled  bool // RecordOnly: processors see the span, exporters do not
-	root       bool // the local root
+	numbers
+}
+
+// numbers is the part of a record without pointers, apart because it can be cleared without telling
+// the garbage collector.
+type numbers struct {
+	start     int64 // ns since the epoch
+	startMono int64 // the provider's monotonic clock at start: end = start + (mono - startMono)
+	end       int64 // ns since the epoch; 0 while it is not known
+	id        spanID
+	parent    spanID
+	size      int // estimated bytes that the record keeps alive outside itself
+	dropped   int // attributes refused
+	kind      uint8
+	status    uint8
+	ending    bool // End is calling OnEnding
+	ended     bool // finish has been through; the record is the local trace's
+	moved     bool // the open span moved to another record; this one holds nothing any more
+	unsampled bool // RecordOnly: processors see the span, exporters do not
+	root      bool // the local root
 }
 
 // extra holds what few spans have. It stays with its record when that is reused.
@@ -64,24 +71,43 @@ const (
 // inlineAttributes is how many attributes a record has room for without a slice of its own.
 const inlineAttributes = 4
 
-// reset makes r blank for reuse and drops every reference but the kept storage.
+// reset makes r blank for reuse and drops every reference but the kept storage. It writes no pointer
+// that is nil already: each such store costs while the garbage collector runs.
 func (r *record) reset() {
-	attrs, x, b := r.attrs, r.extra, r.block
-	clear(attrs)
-	if cap(attrs) > keepAttributes {
-		attrs = nil
+	clear(r.attrs)
+	r.attrs = r.attrs[:0]
+	if cap(r.attrs) > keepAttributes {
+		r.attrs = nil
 	}
-	if x != nil {
-		if cap(x.events) > keepEvents || cap(x.links) > keepEvents || cap(x.kvs) > keepExtraAttrs {
-			x = nil
-		} else {
-			clear(x.events)
-			clear(x.links)
-			clear(x.kvs)
-			*x = extra{events: x.events[:0], links: x.links[:0], kvs: x.kvs[:0]}
-		}
+	if r.extra != nil && !r.extra.reset() {
+		r.extra = nil
 	}
-	*r = record{attrs: attrs[:0], extra: x, block: b}
+	r.name, r.scope = "", nil
+	if r.statusDesc != "" {
+		r.statusDesc = ""
+	}
+	if r.handle != nil {
+		r.handle = nil
+	}
+	if r.own != nil {
+		r.own = nil
+	}
+	if r.parentOwn != nil {
+		r.parentOwn = nil
+	}
+	r.numbers = numbers{}
+}
+
+// reset makes x blank and reports whether it may be kept.
+func (x *extra) reset() bool {
+	if cap(x.events) > keepEvents || cap(x.links) > keepEvents || cap(x.kvs) > keepExtraAttrs {
+		return false
+	}
+	clear(x.events)
+	clear(x.links)
+	clear(x.kvs)
+	*x = extra{events: x.events[:0], links: x.links[:0], kvs: x.kvs[:0]}
+	return true
 }
 
 // more returns the record's extra, making it at first use.
@@ -93,6 +119,14 @@ func (r *record) more() *extra {
 }
 
 func (r *record) setAttributes(l *SpanLimits, kvs []attribute.KeyValue) {
+	if len(r.attrs) == 0 && len(kvs) <= l.Attributes && l.AttributeValueLength == unlimited && distinct(kvs) {
+		// The first ones, as a span mostly gets them: copied in one go.
+		r.attrs = append(r.attrs, kvs...)
+		for i := range kvs {
+			r.size += attributeSize(&kvs[i])
+		}
+		return
+	}
 	for i := range kvs {
 		var grown int
 		var ok bool
@@ -206,20 +240,20 @@ const (
 	recordBytes    = 200 + inlineAttributes*attributeBytes
 )
 
-// view fills d with what the record holds. d borrows from it.
-func (r *record) view(d *SpanData) {
-	b := r.block
-	d.SpanContext = b.context.WithSpanID(r.id.bytes())
+// view fills d with what the record holds, but for the resource, which is the same for all spans of a
+// provider. base is the block's span context. d borrows from the record.
+func (r *record) view(d *SpanData, base *trace.SpanContext) {
+	d.SpanContext = base.WithSpanID(r.id.bytes())
 	if r.own != nil {
 		d.SpanContext = r.own.spanContext(r.id)
 	}
 	switch {
 	case r.root:
-		d.Parent = b.parent
+		d.Parent = r.block.parent.spanContext(base)
 	case r.parentOwn != nil:
 		d.Parent = r.parentOwn.spanContext(r.parent)
 	default:
-		d.Parent = b.context.WithSpanID(r.parent.bytes())
+		d.Parent = base.WithSpanID(r.parent.bytes())
 	}
 	d.Name = r.name
 	d.Kind = trace.SpanKind(r.kind)
@@ -233,9 +267,8 @@ func (r *record) view(d *SpanData) {
 		d.DroppedEvents, d.DroppedLinks = x.droppedEvents, x.droppedLinks
 	}
 	d.Status = Status{Code: codes.Code(r.status), Description: r.statusDesc}
-	d.Resource = b.resource
 	d.Scope = r.scope
 	d.DroppedAttributes = r.dropped
-	d.Partial = b.partial
-	d.Debug = b.debug
+	d.Partial = r.block.partial
+	d.Debug = r.block.debug
 }

@@ -102,7 +102,7 @@ func (sh *shard) count(s *Stats) {
 		p.lt.mu.Lock()
 		started += p.lt.started - p.started
 		ended += p.lt.ended - p.ended
-		s.Open += p.lt.open
+		s.Open += int(p.lt.open)
 		p.lt.mu.Unlock()
 	}
 	s.Started += started

@@ -202,17 +202,7 @@ func (t *Tracer) startChild(p *Provider, ctx, base context.Context, name string,
 		p.shardOf(s.id).unsampled.Add(1)
 		return s.asContext(), s
 	}
-	start := spanStart{
-		name: name, scope: t.scope, parent: parent.id, kind: spanKind(o.kind),
-		unsampled: decision == sampling.RecordOnly,
-	}
-	if parent.identity != &lt.identity {
-		start.parentOwn = parent.identity
-	}
-	if !o.at.IsZero() {
-		start.at = o.at.UnixNano()
-	}
-	lt.startSpan(s, &start)
+	lt.startSpan(s, parent, name, t.scope, unixNano(o.at), spanKind(o.kind), decision == sampling.RecordOnly)
 	s.begin(ctx, o, result)
 	return s.asContext(), s
 }
@@ -308,9 +298,15 @@ func deviate(id *identity, flags trace.TraceFlags, result *sampling.Result) *ide
 
 // record starts a local root that records.
 func (t *Tracer) record(p *Provider, ctx, base context.Context, name string, o *startOptions, trID traceID, id spanID, parent trace.SpanContext, arrived *remote.Remote, decision sampling.Decision, result *sampling.Result) (context.Context, *Span) {
-	lt := &localTrace{parent: parent}
-	lt.info.provider, lt.info.local, lt.info.state = p, lt, parent.TraceState()
+	lt := &localTrace{}
+	lt.info.provider, lt.info.local = p, lt
+	if parent.IsValid() {
+		lt.parent.id, lt.parent.flags, lt.parent.remote = spanIDOf(parent.SpanID()), parent.TraceFlags(), parent.IsRemote()
+		lt.info.state = parent.TraceState()
+	}
 	if result != nil && result.TraceState != nil {
+		state := lt.info.state
+		lt.parent.state = &state
 		lt.info.state = *result.TraceState
 	}
 	sampled := decision == sampling.RecordAndSample
@@ -320,19 +316,7 @@ func (t *Tracer) record(p *Provider, ctx, base context.Context, name string, o *
 	s.identity, s.base, s.id = &lt.identity, base, id
 	lt.shard = p.shardOf(id)
 	lt.debug = arrived != nil && arrived.Debug
-	start := spanStart{name: name, scope: t.scope, kind: spanKind(o.kind), unsampled: !sampled}
-	if !o.at.IsZero() {
-		start.at = o.at.UnixNano()
-	}
-	now := time.Now()
-	lt.mu.Lock()
-	lt.anchor(now)
-	lt.touchedMono = lt.anchorMono
-	victim := lt.claim(s, &start, lt.anchorMono)
-	lt.mu.Unlock()
-	if victim != nil {
-		victim.abandonOpen(&lt.shard.evicted, nil)
-	}
+	lt.startRoot(name, t.scope, unixNano(o.at), spanKind(o.kind), !sampled)
 	s.begin(ctx, o, result)
 	return s.asContext(), s
 }
@@ -392,6 +376,14 @@ func (sc *samplerChoice) ask(ctx context.Context, name string, o *startOptions, 
 
 // spanKind returns kind, or internal where none or an unknown one was given.
 func spanKind(kind trace.SpanKind) trace.SpanKind { return trace.ValidateSpanKind(kind) }
+
+// unixNano returns ns since the epoch, or 0 for the zero time.
+func unixNano(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixNano()
+}
 
 // noopProvider is what a nil span's TracerProvider answers.
 var noopProvider trace.TracerProvider = &Provider{noop: true}
