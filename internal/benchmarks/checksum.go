@@ -22,8 +22,9 @@ const checksumPrime = 0x9e3779b97f4a7c15
 // Value returns the number.
 func (c *Checksum) Value() uint64 { return c.sum }
 
-// Uint64 reads a number. Reading zero changes the sum too.
-func (c *Checksum) Uint64(v uint64) { c.sum = bits.RotateLeft64(c.sum^v, 29)*checksumPrime + 1 }
+// Uint64 reads a number. Reading zero changes the sum too. The product does not wait for the sum
+// before it: what is measured is the peers, not a chain of multiplications.
+func (c *Checksum) Uint64(v uint64) { c.sum = bits.RotateLeft64(c.sum, 29) + (v+1)*checksumPrime }
 
 // Bool reads a truth value.
 func (c *Checksum) Bool(v bool) {
