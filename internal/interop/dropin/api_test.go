@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -343,7 +344,7 @@ func TestUnderEachOther(t *testing.T) {
 		var made []trace.Span
 		for i, lib := range order {
 			var s trace.Span
-			ctx, s = lib.provider.Tracer("").Start(ctx, fmt.Sprint(i))
+			ctx, s = lib.provider.Tracer("").Start(ctx, strconv.Itoa(i))
 			made = append(made, s)
 		}
 		for _, s := range made {

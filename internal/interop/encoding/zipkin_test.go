@@ -16,7 +16,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/otel/attribute"
-	official "go.opentelemetry.io/otel/exporters/zipkin"
+	official "go.opentelemetry.io/otel/exporters/zipkin" //nolint:staticcheck // deprecated, and an oracle all the same
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 

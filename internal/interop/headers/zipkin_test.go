@@ -5,6 +5,7 @@ package headers_test
 import (
 	"encoding/binary"
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/openzipkin/zipkin-go/model"
@@ -104,7 +105,10 @@ func TestZipkinGoBothWays(t *testing.T) {
 
 				// A span of ours below the caller's.
 				below := remote.SpanContext.WithSpanID(r.spanID()).WithRemote(false)
-				got, err = b3.ExtractHTTP(&http.Request{Header: inject(trace.ContextWithSpanContext(ctx, below), ours)})()
+				headers := inject(trace.ContextWithSpanContext(ctx, below), ours)
+				single, _, _ := strings.Cut(headers.Get("b3"), "-")
+				require.Len(t, single+headers.Get("x-b3-traceid"), remote.TraceIDBits/4, "the width as it came")
+				got, err = b3.ExtractHTTP(&http.Request{Header: headers})()
 				require.NoError(t, err)
 				require.Equal(t, sent.TraceID, got.TraceID)
 				require.Equal(t, zipkinID(below.SpanID()), got.ID)

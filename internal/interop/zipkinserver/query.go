@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 )
 
 // Span is a span as the server's API shows it. Times are in microseconds, since 1970 or long.
@@ -87,6 +88,26 @@ func (s *Server) WaitForTrace(ctx context.Context, id string, n int) (spans []Sp
 		return spans, fmt.Errorf("zipkinserver: trace %s has %d spans of %d: %w", id, len(spans), n, err)
 	}
 	return spans, nil
+}
+
+// WaitForSpan polls until the server has a span, or ctx is done.
+func (s *Server) WaitForSpan(ctx context.Context, traceID, id string) (span Span, err error) {
+	err = poll(ctx, func() (bool, error) {
+		spans, err := s.Trace(ctx, traceID)
+		if err != nil {
+			return false, err
+		}
+		i := slices.IndexFunc(spans, func(s Span) bool { return s.ID == id })
+		if i < 0 {
+			return false, nil
+		}
+		span = spans[i]
+		return true, nil
+	})
+	if err != nil {
+		return span, fmt.Errorf("zipkinserver: span %s of trace %s is not there: %w", id, traceID, err)
+	}
+	return span, nil
 }
 
 func (s *Server) get(ctx context.Context, path string) (status int, body []byte, err error) {

@@ -69,7 +69,7 @@ func Start(ctx context.Context) (*Server, error) {
 	go func() {
 		defer close(s.done)
 		if err := run(cmd); err != nil {
-			fmt.Fprintf(s.output, "\n%v\n", err)
+			_, _ = fmt.Fprintf(s.output, "\n%v\n", err)
 		}
 	}()
 	if err := s.waitUntilHealthy(ctx); err != nil {
