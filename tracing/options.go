@@ -57,9 +57,7 @@ func newConfig(opts []Option) (config, error) {
 	return c, errors.Join(c.errs...)
 }
 
-func (c *config) fail(format string, args ...any) {
-	c.errs = append(c.errs, fmt.Errorf("tracing: "+format, args...))
-}
+func (c *config) fail(text string) { c.errs = append(c.errs, errors.New("tracing: "+text)) }
 
 // isNil says whether v is nil or an interface that holds a nil pointer.
 func isNil(v any) bool {

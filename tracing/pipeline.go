@@ -464,6 +464,6 @@ func (pl *pipeline) stats() ExporterStats {
 	s.Dropped.Rejected = pl.rejected.Load()
 	s.Dropped.Shutdown += pl.atEnd.Load()
 	s.Dropped.Abandoned = pl.abandoned.Load()
-	s.LastError, s.LastErrorSince = pl.health.last()
+	s.LastErrorSince, s.LastError = pl.health.last()
 	return s
 }

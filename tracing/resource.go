@@ -43,7 +43,7 @@ func NewResource(attrs ...attribute.KeyValue) *Resource {
 			r.attrs = slices.Insert(r.attrs, i, kv)
 		}
 		if kv.Key == serviceNameKey {
-			r.serviceName = kv.Value.Emit()
+			r.serviceName = kv.Value.String()
 		}
 	}
 	r.attrs = slices.Clip(r.attrs)

@@ -185,10 +185,10 @@ func (h *health) succeeded() {
 	}
 }
 
-func (h *health) last() (error, time.Time) {
+func (h *health) last() (since time.Time, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.err, h.since
+	return h.since, h.err
 }
 
 var errUnknown = errors.New("unknown cause")

@@ -143,14 +143,14 @@ func (t *Tracer) start(ctx context.Context, name string, o *startOptions) (conte
 		own, foreign = o.parent, nil
 	}
 	if o.newRoot {
-		return t.startRoot(p, ctx, base, name, o, trace.SpanContext{}, nil)
+		return t.startRoot(ctx, base, p, name, o, trace.SpanContext{}, nil)
 	}
 	if own != nil {
 		if own.provider == p {
-			return t.startChild(p, ctx, base, name, o, own)
+			return t.startChild(ctx, base, p, name, o, own)
 		}
 		// Of another provider of ours: a local parent, but not our local trace.
-		return t.startRoot(p, ctx, base, name, o, own.SpanContext(), nil)
+		return t.startRoot(ctx, base, p, name, o, own.SpanContext(), nil)
 	}
 	var parent trace.SpanContext
 	if foreign != nil {
@@ -163,7 +163,7 @@ func (t *Tracer) start(ctx context.Context, name string, o *startOptions) (conte
 	if parent.IsRemote() || !parent.IsValid() {
 		arrived = remote.FromContext(ctx)
 	}
-	return t.startRoot(p, ctx, base, name, o, parent, arrived)
+	return t.startRoot(ctx, base, p, name, o, parent, arrived)
 }
 
 // samplerOf returns the sampler that decides about t's spans.
@@ -175,7 +175,7 @@ func (t *Tracer) samplerOf(p *Provider) *samplerChoice {
 }
 
 // startChild starts a span under one of the same provider.
-func (t *Tracer) startChild(p *Provider, ctx, base context.Context, name string, o *startOptions, parent *Span) (context.Context, *Span) {
+func (t *Tracer) startChild(ctx, base context.Context, p *Provider, name string, o *startOptions, parent *Span) (context.Context, *Span) {
 	id := parent.identity
 	if p.closed.Load() {
 		return p.passThrough(base, id, parent.id)
@@ -191,7 +191,7 @@ func (t *Tracer) startChild(p *Provider, ctx, base context.Context, name string,
 	lt := id.local
 	if lt == nil && decision != sampling.Drop {
 		// An unsampled parent has no local trace: this span is a local root.
-		return t.record(p, ctx, base, name, o, id.traceID, p.newSpanID(ctx, id.traceID), parent.SpanContext(), nil, decision, result)
+		return t.record(ctx, base, p, name, o, id.traceID, p.newSpanID(ctx, id.traceID), parent.SpanContext(), nil, decision, result)
 	}
 	flags := id.flags.WithSampled(decision == sampling.RecordAndSample)
 	if flags != id.flags || result != nil && result.TraceState != nil {
@@ -208,7 +208,7 @@ func (t *Tracer) startChild(p *Provider, ctx, base context.Context, name string,
 }
 
 // startRoot starts the first span of a trace in this process and provider. parent may be invalid.
-func (t *Tracer) startRoot(p *Provider, ctx, base context.Context, name string, o *startOptions, parent trace.SpanContext, arrived *remote.Remote) (context.Context, *Span) {
+func (t *Tracer) startRoot(ctx, base context.Context, p *Provider, name string, o *startOptions, parent trace.SpanContext, arrived *remote.Remote) (context.Context, *Span) {
 	var trID traceID
 	var id spanID
 	if parent.IsValid() {
@@ -239,7 +239,7 @@ func (t *Tracer) startRoot(p *Provider, ctx, base context.Context, name string, 
 		decision, result = t.samplerOf(p).ask(ctx, name, o, trID, &parent, arrived)
 	}
 	if decision != sampling.Drop {
-		return t.record(p, ctx, base, name, o, trID, id, parent, arrived, decision, result)
+		return t.record(ctx, base, p, name, o, trID, id, parent, arrived, decision, result)
 	}
 	state := parent.TraceState()
 	if result != nil && result.TraceState != nil {
@@ -297,7 +297,7 @@ func deviate(id *identity, flags trace.TraceFlags, result *sampling.Result) *ide
 }
 
 // record starts a local root that records.
-func (t *Tracer) record(p *Provider, ctx, base context.Context, name string, o *startOptions, trID traceID, id spanID, parent trace.SpanContext, arrived *remote.Remote, decision sampling.Decision, result *sampling.Result) (context.Context, *Span) {
+func (t *Tracer) record(ctx, base context.Context, p *Provider, name string, o *startOptions, trID traceID, id spanID, parent trace.SpanContext, arrived *remote.Remote, decision sampling.Decision, result *sampling.Result) (context.Context, *Span) {
 	lt := &localTrace{}
 	lt.info.provider, lt.info.local = p, lt
 	if parent.IsValid() {

@@ -48,8 +48,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	}
 	if err := shop.visit(ctx); err != nil {
-		shop.close(ctx)
-		return err
+		return errors.Join(err, shop.close(ctx))
 	}
 	// An error says what the collector did not get; so does report. The trees do not depend on it.
 	_ = shop.close(ctx)
