@@ -21,35 +21,43 @@ func TestNewRefuses(t *testing.T) {
 		want string
 	}{
 		{
-			"unknown format to extract", propagation.Config{Extract: []string{"w3c", "W3C"}},
+			"unknown format to extract",
+			propagation.Config{Extract: []string{"w3c", "W3C"}},
 			`propagation: extract: unknown format "W3C": it is one of w3c, b3`,
 		},
 		{
-			"b3-single to extract, which b3 does", propagation.Config{Extract: []string{"b3-single"}},
+			"b3-single to extract, which b3 does",
+			propagation.Config{Extract: []string{"b3-single"}},
 			`propagation: extract: unknown format "b3-single": it is one of w3c, b3`,
 		},
 		{
-			"preserve to extract", propagation.Config{Extract: []string{"preserve"}},
+			"preserve to extract",
+			propagation.Config{Extract: []string{"preserve"}},
 			`propagation: extract: unknown format "preserve": it is one of w3c, b3`,
 		},
 		{
-			"unknown format to inject", propagation.Config{Inject: []string{"preserve", "zipkin"}},
+			"unknown format to inject",
+			propagation.Config{Inject: []string{"preserve", "zipkin"}},
 			`propagation: inject: unknown format "zipkin": it is one of preserve, w3c, b3, b3-single`,
 		},
 		{
-			"x-request-id to inject", propagation.Config{Inject: []string{"x-request-id"}},
+			"x-request-id to inject",
+			propagation.Config{Inject: []string{"x-request-id"}},
 			`propagation: inject: unknown format "x-request-id": it is one of preserve, w3c, b3, b3-single`,
 		},
 		{
-			"unknown default format", propagation.Config{DefaultFormat: "preserve"},
+			"unknown default format",
+			propagation.Config{DefaultFormat: "preserve"},
 			`propagation: default_format: unknown format "preserve": it is one of w3c, b3, b3-single`,
 		},
 		{
-			"empty name to clear", propagation.Config{Clear: []string{""}},
+			"empty name to clear",
+			propagation.Config{Clear: []string{""}},
 			`propagation: clear: "" is not the name of a header`,
 		},
 		{
-			"name with a space to clear", propagation.Config{Clear: []string{"x-b3-flags", "x b3"}},
+			"name with a space to clear",
+			propagation.Config{Clear: []string{"x-b3-flags", "x b3"}},
 			`propagation: clear: "x b3" is not the name of a header`,
 		},
 	}

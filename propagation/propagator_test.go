@@ -119,7 +119,8 @@ func TestInjectForwardsWhatArrived(t *testing.T) {
 		want    []string
 	}{
 		{
-			"w3c", []string{"traceparent", "00-" + traceHex + "-" + spanHex + "-03", "tracestate", "a=1"},
+			"w3c",
+			[]string{"traceparent", "00-" + traceHex + "-" + spanHex + "-03", "tracestate", "a=1"},
 			[]string{
 				"traceparent", "00-" + traceHex + "-" + spanHex + "-03", "tracestate", "a=1",
 				"x-b3-traceid", traceHex, "x-b3-spanid", spanHex, "x-b3-sampled", "1",
@@ -133,11 +134,13 @@ func TestInjectForwardsWhatArrived(t *testing.T) {
 		{"b3, debug", many("x-b3-flags", "1"), append(many("x-b3-flags", "1"), "traceparent", padded+"-01")},
 		{"b3, deferred, for which w3c has no word", many(), many()},
 		{
-			"the b3 header", []string{"b3", b3 + "-d-" + parentHex},
+			"the b3 header",
+			[]string{"b3", b3 + "-d-" + parentHex},
 			append(many("x-b3-flags", "1", "x-b3-parentspanid", parentHex), "traceparent", padded+"-01", "b3", b3+"-d-"+parentHex),
 		},
 		{
-			"the b3 header, deferred", []string{"b3", b3 + "-" + parentHex},
+			"the b3 header, deferred",
+			[]string{"b3", b3 + "-" + parentHex},
 			append(many("x-b3-parentspanid", parentHex), "b3", b3),
 		},
 		{"deny alone", []string{"x-b3-sampled", "0"}, []string{"x-b3-sampled", "0"}},
