@@ -193,8 +193,8 @@ func (lt *localTrace) newBlock(small bool) *block {
 	return b
 }
 
-// finish takes a record back that End has detached and hands over what is due.
-func (lt *localTrace) finish(r *record) {
+// finish takes a record back that End has detached and hands over what is due (see handOver).
+func (lt *localTrace) finish(r *record, stop <-chan struct{}) {
 	lt.mu.Lock()
 	lt.takeBack(r)
 	var blocks *block
@@ -206,7 +206,7 @@ func (lt *localTrace) finish(r *record) {
 	}
 	lt.mu.Unlock()
 	if blocks != nil {
-		lt.provider().handOver(blocks, nil)
+		lt.provider().handOver(blocks, stop)
 	}
 }
 
@@ -384,33 +384,26 @@ func (lt *localTrace) sweep(mono, age int64) *block {
 // abandonOpen ends the open spans from outside, marks them span.unfinished, and hands over
 // everything (see handOver). Their handles become no-ops. n counts them.
 func (lt *localTrace) abandonOpen(n *atomic.Uint64, stop <-chan struct{}) {
-	p := lt.provider()
-	mono := p.mono()
+	var open []*Span
 	lt.mu.Lock()
 	for b := lt.first; b != nil; b = b.next {
 		for i := range b.records[:b.used] {
-			r := &b.records[i]
-			if r.ended || r.moved {
-				continue
+			if r := &b.records[i]; !r.ended && !r.moved {
+				open = append(open, r.handle)
 			}
-			s := r.handle
-			s.mu.Lock()
-			if s.rec != r || r.ending { // End is at work: finish will come
-				s.mu.Unlock()
-				continue
-			}
-			s.rec = &abandoned
-			r.end = r.start + (mono - r.startMono)
-			r.markUnfinished()
-			s.mu.Unlock()
-			lt.takeBack(r)
+		}
+	}
+	lt.mu.Unlock()
+	for _, s := range open {
+		if s.endWith(time.Time{}, &abandoned, stop) {
 			n.Add(1)
 		}
 	}
+	lt.mu.Lock()
 	blocks := lt.takeEnded()
 	lt.mu.Unlock()
 	if blocks != nil {
-		p.handOver(blocks, stop)
+		lt.provider().handOver(blocks, stop)
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -27,7 +26,8 @@ type pipeline struct {
 	outbox   outbox
 	flushes  chan chan struct{} // flush sends, the worker receives and closes what it got when done
 	stop     chan struct{}      // closed by shutdown: the worker drains and ends
-	running  sync.WaitGroup     // worker and sender
+	worked   chan struct{}      // closed when the worker has ended
+	sent     chan struct{}      // closed when the sender has ended
 	ctx      context.Context    // of all calls of the exporter; cancelled at Shutdown's deadline
 	cancel   context.CancelFunc
 
@@ -83,6 +83,8 @@ func newPipeline(p *Provider, e Exporter, cfg pipelineConfig) (pl *pipeline, err
 		cfg:      cfg,
 		flushes:  make(chan chan struct{}),
 		stop:     make(chan struct{}),
+		worked:   make(chan struct{}),
+		sent:     make(chan struct{}),
 		queue: queue{
 			maxSpans: cfg.queueSpans, maxBytes: cfg.queueBytes, wait: cfg.queueWait,
 			wakeSpans: min(cfg.batchSpans, max(1, cfg.queueSpans/4), wakeSpans),
@@ -112,12 +114,13 @@ const wakeSpans = 256
 
 // start runs the pipeline's two goroutines until shutdown.
 func (pl *pipeline) start() {
-	pl.running.Go(pl.work)
-	pl.running.Go(pl.send)
+	go pl.work()
+	go pl.send()
 }
 
 // work is the worker: it alone touches pl.batch and calls AppendSpan.
 func (pl *pipeline) work() {
+	defer close(pl.worked)
 	ticker := time.NewTicker(max(pl.cfg.delay/delayParts, 1))
 	defer ticker.Stop()
 	var flushes []chan struct{} // asked for; they wait while the exporter is stuck
@@ -369,21 +372,18 @@ var errAbandoned = errors.New("the exporter ignored its deadline and was abandon
 func (pl *pipeline) shutdown(ctx context.Context) error {
 	before := pl.lost()
 	close(pl.stop)
-	gone := make(chan struct{})
-	go func() { // ends with worker and sender
-		pl.running.Wait()
-		close(gone)
-	}()
 	var errs []error
-	if !await(gone, ctx.Done()) {
+	// The sender ends last, unless it is left behind in an exporter that does not return.
+	if !await(pl.sent, ctx.Done()) {
 		errs = append(errs, ctx.Err())
 		pl.cancel()
-		pl.queue.close() // the worker may be stuck in the exporter
-		after(gone, shutdownGrace)
+		pl.queue.close()                  // the worker may be stuck in the exporter too
+		after(pl.worked, 2*shutdownGrace) // it gives the sender one of them
+		after(pl.sent, shutdownGrace)
 	}
 	pl.cancel()
 	select {
-	case <-gone:
+	case <-pl.sent:
 		errs = append(errs, pl.shutdownExporter(ctx))
 	default: // still in the exporter, which must not be called twice at a time
 		errs = append(errs, errAbandoned)

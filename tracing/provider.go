@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -114,6 +115,7 @@ func NewProvider(opts ...Option) (*Provider, error) {
 // Tracer returns the tracer of the named instrumentation scope; the same arguments give the same
 // tracer.
 func (p *Provider) Tracer(name string, opts ...trace.TracerOption) trace.Tracer {
+	opts = slices.DeleteFunc(slices.Clone(opts), func(o trace.TracerOption) bool { return o == nil })
 	cfg := trace.NewTracerConfig(opts...)
 	attrs := cfg.InstrumentationAttributes()
 	key := tracerKey{
@@ -185,6 +187,9 @@ func (p *Provider) ForceFlush(ctx context.Context) error {
 // not delivered. After it Start makes spans that record nothing. Further calls wait for the first
 // one, or their ctx, and return its error.
 func (p *Provider) Shutdown(ctx context.Context) error {
+	if p.noop {
+		return nil
+	}
 	first := false
 	p.shutdownOnce.Do(func() { first = true })
 	if !first {
@@ -194,9 +199,6 @@ func (p *Provider) Shutdown(ctx context.Context) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		}
-	}
-	if p.noop {
-		return nil
 	}
 	p.closed.Store(true)
 	close(p.stopSweeper)

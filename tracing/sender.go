@@ -23,6 +23,7 @@ const (
 
 // send is the sender: it alone calls AppendRequest, SendRequest and ExportSpans.
 func (pl *pipeline) send() {
+	defer close(pl.sent)
 	for {
 		b := pl.outbox.get()
 		switch {

@@ -210,26 +210,33 @@ func (s *Span) recordPanic(v any, opts []trace.SpanEndOption) {
 }
 
 // end ends the span; a zero at is now.
-func (s *Span) end(at time.Time) {
+func (s *Span) end(at time.Time) { s.endWith(at, nil, nil) }
+
+// endWith ends the span and leaves after in its record's place: nil, or &abandoned, which marks the
+// span as unfinished. It reports false if the span had ended already. For stop see handOver.
+func (s *Span) endWith(at time.Time, after *record, stop <-chan struct{}) bool {
 	p := s.provider
 	mono := p.mono()
 	s.mu.Lock()
 	r := s.rec
 	if r == nil || r == &abandoned || r.ending {
-		if r == &abandoned {
+		if r == &abandoned && after == nil {
 			s.rec = nil
 			p.endedLate.Add(1)
 		}
 		s.mu.Unlock()
-		return
+		return false
 	}
 	if at.IsZero() {
 		r.end = r.start + (mono - r.startMono)
 	} else {
 		r.end = at.UnixNano()
 	}
+	if after != nil {
+		r.markUnfinished()
+	}
 	if len(p.processors) == 0 {
-		s.rec = nil
+		s.rec = after
 		s.mu.Unlock()
 	} else {
 		r.ending = true // a second End finds it; the record cannot move
@@ -238,11 +245,12 @@ func (s *Span) end(at time.Time) {
 			proc.OnEnding(s)
 		}
 		s.mu.Lock()
-		s.rec = nil
+		s.rec = after
 		s.mu.Unlock()
 		p.onEnd(r)
 	}
-	s.local.finish(r)
+	s.local.finish(r, stop)
+	return true
 }
 
 // Format prints the span's ids, whatever the verb: never what it records, so that printing a Go

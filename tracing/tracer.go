@@ -367,6 +367,9 @@ func (sc *samplerChoice) ask(ctx context.Context, name string, o *startOptions, 
 		Attributes: slices.Clone(o.attrs),
 		Links:      slices.Clone(o.links),
 	}
+	if arrived == nil { // a child, for which nobody has looked yet, or it spoke of another span
+		arrived = remote.FromContext(ctx)
+	}
 	if arrived != nil {
 		params.RequestID = arrived.RequestID
 	}
