@@ -3,6 +3,7 @@
 package tracing
 
 import (
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -37,7 +38,7 @@ func (id *identity) spanContext(s spanID) trace.SpanContext {
 // localTrace holds the spans of one trace that one provider makes under one local root. It is
 // allocated in one piece with the root's handle and never pooled: a late child can still ask it.
 //
-// Lock order: localTrace.mu, then Span.mu or shard.mu. Neither is held over user code or the queue.
+// Lock order: localTrace.mu, then one of Span.mu, shard.mu and queue.mu. None is held over user code.
 type localTrace struct {
 	root     Span
 	identity identity
@@ -97,8 +98,11 @@ const (
 	reanchorAfter = int64(time.Minute)
 )
 
+// startNow stands for the present where a start in ns since the epoch is asked for.
+const startNow = math.MinInt64
+
 // startSpan starts s, a child of parent, in the local trace. at is its start in ns since the epoch, or
-// 0 for now.
+// startNow.
 func (lt *localTrace) startSpan(s, parent *Span, name string, scope *Scope, at int64, kind trace.SpanKind, unsampled bool) {
 	mono := lt.provider().mono()
 	lt.mu.Lock()
@@ -117,7 +121,7 @@ func (lt *localTrace) startSpan(s, parent *Span, name string, scope *Scope, at i
 	}
 	lt.mu.Unlock()
 	if victim != nil {
-		victim.abandonOpen(&lt.shard.evicted, nil)
+		victim.abandonOpen(&lt.shard.evicted, routine)
 	}
 }
 
@@ -132,7 +136,7 @@ func (lt *localTrace) startRoot(name string, scope *Scope, at int64, kind trace.
 	r.kind, r.unsampled, r.root = uint8(kind), unsampled, true
 	lt.mu.Unlock()
 	if victim != nil {
-		victim.abandonOpen(&lt.shard.evicted, nil)
+		victim.abandonOpen(&lt.shard.evicted, routine)
 	}
 }
 
@@ -157,7 +161,7 @@ func (lt *localTrace) claim(s *Span, at, mono int64) (r *record, victim *localTr
 	lt.started++
 	r.handle = s
 	r.id = s.id
-	if at == 0 {
+	if at == startNow {
 		r.start = lt.wallOffset + mono
 		r.startMono = mono
 	} else {
@@ -193,21 +197,17 @@ func (lt *localTrace) newBlock(small bool) *block {
 	return b
 }
 
-// finish takes a record back that End has detached and hands over what is due (see handOver).
-func (lt *localTrace) finish(r *record, stop <-chan struct{}) {
+// finish takes a record back that End has detached and hands over what is due.
+func (lt *localTrace) finish(r *record, u urgency) {
 	lt.mu.Lock()
 	lt.takeBack(r)
-	var blocks *block
 	switch {
 	case lt.open == 0 && lt.rootEnded:
-		blocks = lt.takeAll()
+		lt.handOverAll(u)
 	case lt.finished >= partialSpans || lt.finishedBytes >= partialBytes:
-		blocks = lt.takeEnded()
+		lt.handOverEnded(u)
 	}
 	lt.mu.Unlock()
-	if blocks != nil {
-		lt.provider().handOver(blocks, stop)
-	}
 }
 
 // takeBack accounts for a record whose handle no longer reaches it. Needs lt.mu.
@@ -229,31 +229,29 @@ func (lt *localTrace) takeBack(r *record) {
 	}
 }
 
-// takeAll detaches all blocks; no span is open. Needs lt.mu.
-func (lt *localTrace) takeAll() *block {
+// handOverAll gives all blocks to the queues; no span is open. Needs lt.mu, under which all of it
+// happens: a flush finds a span either here or there.
+func (lt *localTrace) handOverAll(u urgency) {
 	blocks := lt.first
 	lt.first, lt.last = nil, nil
 	lt.finished, lt.finishedBytes = 0, 0
-	if lt.handedOver {
-		for b := blocks; b != nil; b = b.next {
-			b.partial = true
-		}
+	slots := 0
+	for b := blocks; b != nil; b = b.next {
+		b.partial = lt.handedOver
+		slots += len(b.records)
 	}
 	lt.handedOver = true
-	n := 0
-	for b := blocks; b != nil; b = b.next {
-		n += len(b.records)
-	}
-	lt.shard.leave(lt, n, true)
-	return blocks
+	lt.shard.leave(lt, slots, true)
+	lt.provider().handOver(blocks, u)
 }
 
-// takeEnded detaches the ended records of a local trace that goes on. Blocks move as a whole, so
-// the open records among them move to a new block first. Where a span is just ending, between the
-// handle's lock and finish, its record cannot move, and the ended ones do. Needs lt.mu.
-func (lt *localTrace) takeEnded() (taken *block) {
+// handOverEnded gives the ended records of a local trace that goes on to the queues. Blocks move as a
+// whole, so the open records among them move to a new block first. Where a span is just ending,
+// between the handle's lock and finish, its record cannot move, and the ended ones do. Needs lt.mu.
+func (lt *localTrace) handOverEnded(u urgency) {
 	list := lt.first
 	lt.first, lt.last = nil, nil
+	var taken *block
 	tail := &taken
 	slots := 0
 	for b := list; b != nil; {
@@ -277,12 +275,12 @@ func (lt *localTrace) takeEnded() (taken *block) {
 		b = next
 	}
 	lt.finished, lt.finishedBytes = 0, 0
-	if taken != nil {
-		lt.handedOver = true
-	}
 	lt.touchedMono = lt.provider().mono()
 	lt.shard.leave(lt, slots, lt.open == 0 && lt.first == nil)
-	return taken
+	if taken != nil {
+		lt.handedOver = true
+		lt.provider().handOver(taken, u)
+	}
 }
 
 // append puts a block into the list of a local trace, keeping the one with free records last.
@@ -372,18 +370,17 @@ func (b *block) adopt(r *record) *record {
 }
 
 // sweep hands over what has ended in a local trace that is older than age.
-func (lt *localTrace) sweep(mono, age int64) *block {
+func (lt *localTrace) sweep(mono, age int64, u urgency) {
 	lt.mu.Lock()
-	defer lt.mu.Unlock()
-	if lt.finished == 0 || mono-lt.touchedMono < age {
-		return nil
+	if lt.finished > 0 && mono-lt.touchedMono >= age {
+		lt.handOverEnded(u)
 	}
-	return lt.takeEnded()
+	lt.mu.Unlock()
 }
 
 // abandonOpen ends the open spans from outside, marks them span.unfinished, and hands over
-// everything (see handOver). Their handles become no-ops. n counts them.
-func (lt *localTrace) abandonOpen(n *atomic.Uint64, stop <-chan struct{}) {
+// everything. Their handles become no-ops. n counts them.
+func (lt *localTrace) abandonOpen(n *atomic.Uint64, u urgency) {
 	var open []*Span
 	lt.mu.Lock()
 	for b := lt.first; b != nil; b = b.next {
@@ -394,17 +391,13 @@ func (lt *localTrace) abandonOpen(n *atomic.Uint64, stop <-chan struct{}) {
 		}
 	}
 	lt.mu.Unlock()
+	mono := lt.provider().mono()
 	for _, s := range open {
-		if s.endWith(time.Time{}, &abandoned, stop) {
+		if s.endWith(time.Time{}, mono, &abandoned, u) {
 			n.Add(1)
 		}
 	}
-	lt.mu.Lock()
-	blocks := lt.takeEnded()
-	lt.mu.Unlock()
-	if blocks != nil {
-		lt.provider().handOver(blocks, stop)
-	}
+	lt.sweep(0, math.MinInt64, u)
 }
 
 // abandoned is what the handle of an abandoned span holds in place of its record, so that its End

@@ -240,8 +240,9 @@ func WithQueueSpans(n int) PipelineOption {
 
 // WithQueueBytes bounds the estimated bytes of the spans that wait and, for an exporter that
 // encodes, again the bytes that wait for the backend: the pipeline holds at most twice n, and the
-// batch that is being made and the one that is being sent. Default [DefaultQueueBytes]; n must be
-// positive.
+// batch that is being made and the one that is being sent. ForceFlush and Shutdown may move up to n
+// more to it, of what the provider holds anyway. A single hand-over of more than n is dropped.
+// Default [DefaultQueueBytes]; n must be positive.
 func WithQueueBytes(n int) PipelineOption {
 	return positive("WithQueueBytes", n, func(c *pipelineConfig) { c.queueBytes = n })
 }
@@ -271,9 +272,11 @@ func WithExportTimeout(d time.Duration) PipelineOption {
 	return positiveDuration("WithExportTimeout", d, func(c *pipelineConfig) { c.timeout = d })
 }
 
-// WithQueueWait makes End wait up to d for room in a full queue before the spans are dropped. It
-// slows the program down to the speed of the backend: use it where no span may be lost and nobody
-// waits for the program, such as in a batch job. The default is not to wait; d must be positive.
+// WithQueueWait makes End wait, while the queue is full, up to d for room; then the spans are dropped.
+// It slows the program down to the speed of the backend: use it where no span may be lost and nobody
+// waits for the program, such as in a batch job. Each goroutine may bring what it has waited for, so
+// the queue can hold a little more than its bound in spans, and up to twice its bound in bytes. The
+// default is not to wait; d must be positive.
 func WithQueueWait(d time.Duration) PipelineOption {
 	return positiveDuration("WithQueueWait", d, func(c *pipelineConfig) { c.queueWait = d })
 }

@@ -30,6 +30,7 @@ type Provider struct {
 	openLimit     int64
 	epoch         time.Time // where the monotonic clock of mono begins
 	unsampledInfo traceInfo // of all spans that are not recorded and have no trace state
+	mayWait       bool      // some pipeline has End wait for room
 	noop          bool
 
 	sampler atomic.Pointer[samplerChoice]
@@ -102,6 +103,7 @@ func NewProvider(opts ...Option) (*Provider, error) {
 	var delay time.Duration
 	for _, pl := range p.pipelines {
 		pl.start()
+		p.mayWait = p.mayWait || pl.cfg.queueWait > 0
 		if d := pl.cfg.delay; delay == 0 || d < delay {
 			delay = d
 		}
@@ -176,7 +178,7 @@ func (p *Provider) ForceFlush(ctx context.Context) error {
 	for _, proc := range p.processors {
 		errs = append(errs, proc.ForceFlush(ctx))
 	}
-	p.sweep(0, ctx.Done())
+	p.sweep(0, forced)
 	errs = append(errs, p.each(func(pl *pipeline) error { return pl.flush(ctx) }))
 	return errors.Join(errs...)
 }
@@ -204,7 +206,7 @@ func (p *Provider) Shutdown(ctx context.Context) error {
 	close(p.stopSweeper)
 	for i := range p.shards {
 		for _, lt := range p.shards[i].live() {
-			lt.abandonOpen(&p.unfinished, ctx.Done())
+			lt.abandonOpen(&p.unfinished, forced)
 		}
 	}
 	var errs []error
@@ -212,7 +214,7 @@ func (p *Provider) Shutdown(ctx context.Context) error {
 		errs = append(errs, proc.Shutdown(ctx))
 	}
 	errs = append(errs, p.each(func(pl *pipeline) error { return pl.shutdown(ctx) }))
-	p.sweeper.Wait() // the queues are closed: it waits for nothing
+	p.sweeper.Wait() // it waits for nothing
 	p.shutdownErr = errors.Join(errs...)
 	close(p.shutdownDone)
 	return p.shutdownErr
@@ -245,19 +247,12 @@ func (p *Provider) Stats() Stats {
 	return s
 }
 
-// sweep hands over what has ended in local traces that are older than age, until stop is closed.
-func (p *Provider) sweep(age time.Duration, stop <-chan struct{}) {
+// sweep hands over what has ended in local traces that are older than age.
+func (p *Provider) sweep(age time.Duration, u urgency) {
 	mono := p.mono()
 	for i := range p.shards {
 		for _, lt := range p.shards[i].live() {
-			select {
-			case <-stop:
-				return
-			default:
-			}
-			if blocks := lt.sweep(mono, int64(age)); blocks != nil {
-				p.handOver(blocks, stop)
-			}
+			lt.sweep(mono, int64(age), u)
 		}
 	}
 }
@@ -273,7 +268,7 @@ func (p *Provider) sweepEvery(d time.Duration) {
 	for {
 		select {
 		case <-ticker.C:
-			p.sweep(d, p.stopSweeper)
+			p.sweep(d, routine)
 		case <-p.stopSweeper:
 			return
 		}
@@ -281,24 +276,33 @@ func (p *Provider) sweepEvery(d time.Duration) {
 }
 
 // handOver gives a list of blocks to the pipelines. Each of them reads and releases each block once.
-// Where that means to wait for room, it does so no longer than until stop is closed.
-func (p *Provider) handOver(blocks *block, stop <-chan struct{}) {
-	for b := blocks; b != nil; {
+func (p *Provider) handOver(list *block, u urgency) {
+	// A block without an exported span goes back at once; the others stay a list.
+	head := &list
+	for b := list; b != nil; {
 		next := b.next
-		b.next = nil
 		if b.spans == 0 || len(p.pipelines) == 0 {
+			*head = next
 			b.refs.Store(1)
 			b.release()
 		} else {
 			b.refs.Store(int32(len(p.pipelines)))
-			for _, pl := range p.pipelines {
-				if !pl.queue.push(b, stop) {
-					b.release()
-				}
-			}
+			head = &b.next
 		}
 		b = next
 	}
+	for _, pl := range p.pipelines {
+		pl.queue.push(list, u)
+	}
+}
+
+// waitForRoom waits for each queue that may be waited for. It reports false if it waited in vain.
+func (p *Provider) waitForRoom() bool {
+	ok := true
+	for _, pl := range p.pipelines {
+		ok = pl.queue.waitForRoom() && ok
+	}
+	return ok
 }
 
 // onEnd shows an ended span to the processors.

@@ -4,6 +4,7 @@ package tracing
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -12,10 +13,11 @@ import (
 type queue struct {
 	maxSpans, maxBytes int
 	wakeSpans          int           // so many waiting spans wake the worker
-	wait               time.Duration // how long push waits for room
+	wait               time.Duration // how long End waits for room; 0: not at all
 	wake               chan struct{} // capacity 1; push sends, the worker receives
+	isFull             atomic.Bool   // what full says, for End to see without the lock
 
-	mu           sync.Mutex // guards all below
+	mu           sync.Mutex // guards all below; nothing else is locked under it
 	ring         []*block   // a power of two of places
 	head, n      int
 	spans, bytes int
@@ -24,50 +26,61 @@ type queue struct {
 	late         uint64        // of them: not taken in, because the queue was closed
 	closed       bool          // the worker is gone
 	woken        bool          // the worker has been told and has not looked yet
-	room         chan struct{} // closed by take when somebody waits for room; nil when nobody does
+	room         chan struct{} // closed when there is room again; nil when nobody waits for it
 }
 
-// push adds a block. It reports false if it dropped it: then the caller still owns the block. Where
-// the queue is full and push may wait, it waits no longer than until stop is closed; then the block is
-// added all the same, because whoever closes it flushes or shuts down.
-func (q *queue) push(b *block, stop <-chan struct{}) bool {
-	var timeout *time.Timer
+// urgency says what push does with blocks that do not fit.
+type urgency uint8
+
+const (
+	// routine: they are dropped, unless the queue is one that End waits for. That one takes what its
+	// callers bring after having waited: they cannot bring more before there is room.
+	routine urgency = iota
+	// waitedInVain: they are dropped.
+	waitedInVain
+	// forced: they are taken. ForceFlush and Shutdown move what the provider holds anyway.
+	forced
+)
+
+// push adds a list of blocks, next to each other. Those that do not fit are dropped, and released.
+func (q *queue) push(list *block, u urgency) {
 	q.mu.Lock()
-	q.pushed += uint64(b.spans)
-	for stopped := false; q.closed || !stopped && q.full(b); {
-		if q.closed {
+	defer q.mu.Unlock()
+	force := u == forced || u == routine && q.wait > 0
+	for b := list; b != nil; {
+		next := b.next // b may be gone once it is released
+		q.pushed += uint64(b.spans)
+		switch {
+		case q.closed:
 			q.late += uint64(b.spans)
-			q.mu.Unlock()
-			return false
-		}
-		if q.wait == 0 || b.bytes > q.maxBytes { // the latter never fits
+			b.release()
+		case !q.fits(b, force):
 			q.dropped += uint64(b.spans)
-			q.mu.Unlock()
-			return false
+			b.release()
+		default:
+			q.add(b)
 		}
-		if timeout == nil {
-			timeout = time.NewTimer(q.wait)
-			defer timeout.Stop()
-		}
-		if q.room == nil {
-			q.room = make(chan struct{})
-		}
-		room := q.room
-		q.tell()
-		q.mu.Unlock()
-		select {
-		case <-room:
-			q.mu.Lock()
-		case <-stop:
-			stopped = true
-			q.mu.Lock()
-		case <-timeout.C:
-			q.mu.Lock()
-			q.dropped += uint64(b.spans)
-			q.mu.Unlock()
-			return false
-		}
+		b = next
 	}
+	q.isFull.Store(q.full())
+	if q.spans >= q.wakeSpans {
+		q.tell()
+	}
+}
+
+// fits says whether the queue takes b. However urgent, it takes no more than twice its bytes, and no
+// block that is larger than the whole queue. Needs q.mu.
+func (q *queue) fits(b *block, force bool) bool {
+	if force {
+		return b.bytes <= q.maxBytes && q.bytes+b.bytes <= 2*q.maxBytes
+	}
+	return q.bytes+b.bytes <= q.maxBytes && (q.n == 0 || q.spans+b.spans <= q.maxSpans)
+}
+
+// full says whether it is time to wait. Needs q.mu.
+func (q *queue) full() bool { return q.spans >= q.maxSpans || q.bytes >= q.maxBytes }
+
+func (q *queue) add(b *block) {
 	if q.n == len(q.ring) {
 		q.grow()
 	}
@@ -75,20 +88,14 @@ func (q *queue) push(b *block, stop <-chan struct{}) bool {
 	q.n++
 	q.spans += b.spans
 	q.bytes += b.bytes
-	if q.spans >= q.wakeSpans {
-		q.tell()
-	}
-	q.mu.Unlock()
-	return true
 }
 
-// full says whether b does not fit. An empty queue takes any block that is no larger than the whole
-// queue's bytes. Needs q.mu.
-func (q *queue) full(b *block) bool {
-	if q.bytes+b.bytes > q.maxBytes {
-		return true
+func (q *queue) grow() {
+	ring := make([]*block, max(64, 2*len(q.ring)))
+	for i := range q.n {
+		ring[i] = q.ring[(q.head+i)&(len(q.ring)-1)]
 	}
-	return q.n > 0 && q.spans+b.spans > q.maxSpans
+	q.ring, q.head = ring, 0
 }
 
 // tell wakes the worker. Needs q.mu.
@@ -103,12 +110,40 @@ func (q *queue) tell() {
 	}
 }
 
-func (q *queue) grow() {
-	ring := make([]*block, max(64, 2*len(q.ring)))
-	for i := range q.n {
-		ring[i] = q.ring[(q.head+i)&(len(q.ring)-1)]
+// retell wakes the worker whether or not it has been told.
+func (q *queue) retell() {
+	q.mu.Lock()
+	q.woken = false
+	q.tell()
+	q.mu.Unlock()
+}
+
+// waitForRoom waits while the queue is full, no longer than it may. It reports false if it waited in
+// vain.
+func (q *queue) waitForRoom() bool {
+	if q.wait == 0 || !q.isFull.Load() {
+		return true
 	}
-	q.ring, q.head = ring, 0
+	timeout := time.NewTimer(q.wait)
+	defer timeout.Stop()
+	for {
+		q.mu.Lock()
+		if q.closed || !q.full() {
+			q.mu.Unlock()
+			return true
+		}
+		if q.room == nil {
+			q.room = make(chan struct{})
+		}
+		room := q.room
+		q.tell()
+		q.mu.Unlock()
+		select {
+		case <-room:
+		case <-timeout.C:
+			return false
+		}
+	}
 }
 
 // take moves up to len(dst) blocks to dst.
@@ -129,28 +164,25 @@ func (q *queue) take(dst []*block) []*block {
 	if q.n == 0 {
 		q.woken = false
 	}
-	if q.room != nil && n > 0 {
+	if !q.full() {
+		q.isFull.Store(false)
+		q.letIn()
+	}
+	return dst[:n]
+}
+
+// letIn tells those who wait for room. Needs q.mu.
+func (q *queue) letIn() {
+	if q.room != nil {
 		close(q.room)
 		q.room = nil
 	}
-	return dst[:n]
 }
 
 // close refuses all further blocks.
 func (q *queue) close() {
 	q.mu.Lock()
 	q.closed = true
-	if q.room != nil {
-		close(q.room)
-		q.room = nil
-	}
-	q.mu.Unlock()
-}
-
-// retell wakes the worker whether or not it has been told.
-func (q *queue) retell() {
-	q.mu.Lock()
-	q.woken = false
-	q.tell()
+	q.letIn()
 	q.mu.Unlock()
 }

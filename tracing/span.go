@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"reflect"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -162,6 +163,10 @@ func (s *Span) addException(typ, message string, stack bool, at time.Time, more 
 	if stack {
 		attrs = append(attrs, exceptionStackKey.String(stackTrace()))
 	}
+	// What the caller says takes precedence (trace/api.md, "Record Exception").
+	attrs = slices.DeleteFunc(attrs, func(kv attribute.KeyValue) bool {
+		return slices.ContainsFunc(more, func(other attribute.KeyValue) bool { return other.Key == kv.Key })
+	})
 	s.addEvent(exceptionEvent, at, append(attrs, more...))
 }
 
@@ -210,13 +215,21 @@ func (s *Span) recordPanic(v any, opts []trace.SpanEndOption) {
 }
 
 // end ends the span; a zero at is now.
-func (s *Span) end(at time.Time) { s.endWith(at, nil, nil) }
-
-// endWith ends the span and leaves after in its record's place: nil, or &abandoned, which marks the
-// span as unfinished. It reports false if the span had ended already. For stop see handOver.
-func (s *Span) endWith(at time.Time, after *record, stop <-chan struct{}) bool {
+func (s *Span) end(at time.Time) {
 	p := s.provider
-	mono := p.mono()
+	mono := p.mono() // before anything that may take time
+	u := routine
+	if p.mayWait && !p.waitForRoom() {
+		u = waitedInVain
+	}
+	s.endWith(at, mono, nil, u)
+}
+
+// endWith ends the span at the time at, or where that is zero at mono, and leaves after in its record's
+// place: nil, or &abandoned, which marks the span as unfinished. It reports false if the span had ended
+// already.
+func (s *Span) endWith(at time.Time, mono int64, after *record, u urgency) bool {
+	p := s.provider
 	s.mu.Lock()
 	r := s.rec
 	if r == nil || r == &abandoned || r.ending {
@@ -249,7 +262,7 @@ func (s *Span) endWith(at time.Time, after *record, stop <-chan struct{}) bool {
 		s.mu.Unlock()
 		p.onEnd(r)
 	}
-	s.local.finish(r, stop)
+	s.local.finish(r, u)
 	return true
 }
 

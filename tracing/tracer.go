@@ -380,10 +380,10 @@ func (sc *samplerChoice) ask(ctx context.Context, name string, o *startOptions, 
 // spanKind returns kind, or internal where none or an unknown one was given.
 func spanKind(kind trace.SpanKind) trace.SpanKind { return trace.ValidateSpanKind(kind) }
 
-// unixNano returns ns since the epoch, or 0 for the zero time.
+// unixNano returns ns since the epoch, or startNow for the zero time.
 func unixNano(t time.Time) int64 {
 	if t.IsZero() {
-		return 0
+		return startNow
 	}
 	return t.UnixNano()
 }
