@@ -73,7 +73,7 @@ func WithNewRoot() SpanOption { return SpanOption{what: optNewRoot} }
 
 // Finish ends the span: Kong's name for [Span.End], with the same care for a panicking goroutine.
 func (s *Span) Finish() {
-	if s == nil || s.local == nil {
+	if s.inert() {
 		return
 	}
 	if v := recover(); v != nil { // must be called here: see End
@@ -88,7 +88,7 @@ func (s *Span) Finish() {
 // A value of another type is stored as the name of its type. An integer beyond the range of int64 is
 // stored as text.
 func (s *Span) SetAttribute(key string, value any) {
-	if s == nil {
+	if s.inert() {
 		return
 	}
 	if value == nil {
@@ -206,7 +206,8 @@ func (t *Tracer) ActiveSpan(ctx context.Context) *Span {
 func (lt *localTrace) openAncestor(id spanID) *Span {
 	lt.mu.Lock()
 	defer lt.mu.Unlock()
-	for r := lt.find(id); r != nil; r = lt.find(r.parent) {
+	steps := lt.started // ids may repeat, and then parents run in circles
+	for r := lt.find(id); r != nil && steps > 0; r, steps = lt.find(r.parent), steps-1 {
 		if r.handle != nil && r.handle.id != id {
 			return r.handle
 		}

@@ -213,7 +213,7 @@ func (lt *localTrace) finish(r *record, u urgency) {
 // takeBack accounts for a record whose handle no longer reaches it. Needs lt.mu.
 func (lt *localTrace) takeBack(r *record) {
 	r.ended, r.handle = true, nil
-	size := r.size + recordBytes
+	size := r.size + len(r.name) + recordBytes
 	b := r.block
 	b.ended++
 	b.bytes += size

@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -34,13 +36,16 @@ type pipeline struct {
 	batch *batch // what the worker is filling; nil when empty
 	body  []byte // the sender's: the request it sends
 
-	// stuck says that the exporter has ignored the deadline of its call and is still in it. The worker
-	// sets it, the sender clears it; in between the worker takes nothing from the queue.
-	stuck atomic.Bool
+	// gone is closed when shutdown leaves a call of the exporter behind: nobody waits for it any more.
+	gone chan struct{}
+
+	tally  sync.Mutex // guards the three below
+	inCall int        // spans of the batch that the exporter has been called with
+	taken  int        // spans taken from the queue and not accounted for
+	gaveUp bool       // all of them have been, by giveUp
 
 	exported, retried                                       atomic.Uint64
 	queueFull, failed, tooLarge, rejected, atEnd, abandoned atomic.Uint64
-	waiting                                                 atomic.Int64 // spans taken from the queue, not resolved
 	health                                                  health
 }
 
@@ -57,9 +62,6 @@ type batch struct {
 
 	marker chan struct{} // closed by the sender when it comes to it
 	done   chan struct{} // views only: closed by the sender, the worker waits
-	// resolved is set by whoever accounts for a batch of views: the sender, or the worker that
-	// abandons it.
-	resolved atomic.Bool
 }
 
 // batches holds empty batches with their buffers.
@@ -85,6 +87,7 @@ func newPipeline(p *Provider, e Exporter, cfg pipelineConfig) (pl *pipeline, err
 		stop:     make(chan struct{}),
 		worked:   make(chan struct{}),
 		sent:     make(chan struct{}),
+		gone:     make(chan struct{}),
 		queue: queue{
 			maxSpans: cfg.queueSpans, maxBytes: cfg.queueBytes, wait: cfg.queueWait,
 			wakeSpans: min(cfg.batchSpans, max(1, cfg.queueSpans/4), wakeSpans),
@@ -123,89 +126,86 @@ func (pl *pipeline) work() {
 	defer close(pl.worked)
 	ticker := time.NewTicker(max(pl.cfg.delay/delayParts, 1))
 	defer ticker.Stop()
-	var flushes []chan struct{} // asked for; they wait while the exporter is stuck
 	for {
 		select {
 		case <-pl.queue.wake:
-			pl.drain()
+			pl.drain(pl.cfg.queueWait)
 		case <-ticker.C:
-			pl.drain()
-			pl.submit()
+			pl.drain(pl.cfg.queueWait)
+			pl.submit(pl.cfg.queueWait)
 		case done := <-pl.flushes:
-			flushes = append(flushes, done)
+			pl.drain(untilShutdown)
+			pl.submit(untilShutdown)
+			pl.outbox.put(&batch{marker: done})
 		case <-pl.stop:
 			pl.queue.close()
-			pl.drain()
-			pl.submit()
-			pl.mark(flushes)
+			pl.drain(untilShutdown)
+			pl.submit(untilShutdown)
 			pl.outbox.close()
 			return
 		}
-		if len(flushes) > 0 && !pl.stuck.Load() {
-			pl.drain()
-			pl.submit()
-			pl.mark(flushes)
-			flushes = nil
-		}
 	}
 }
 
-// mark has the sender close the channels of flushes when it has sent what was submitted before.
-func (pl *pipeline) mark(flushes []chan struct{}) {
-	for _, done := range flushes {
-		pl.outbox.put(&batch{marker: done})
-	}
-}
+// untilShutdown is how long a batch waits for room in the outbox when the pipeline is flushed.
+const untilShutdown = time.Duration(math.MaxInt64)
 
-// drain turns what is in the queue into batches.
-func (pl *pipeline) drain() {
+// drain turns what is in the queue into batches, which wait for room in the outbox as long as wait.
+func (pl *pipeline) drain(wait time.Duration) {
 	var buf [64]*block
-	for !pl.stuck.Load() {
+	for {
 		blocks := pl.queue.take(buf[:])
 		if len(blocks) == 0 {
 			return
 		}
+		spans := 0
 		for _, b := range blocks {
-			pl.waiting.Add(int64(b.spans))
+			spans += b.spans
 		}
-		for i, b := range blocks {
-			if pl.ctx.Err() != nil || pl.stuck.Load() {
-				pl.discard(blocks[i:])
-				break
-			}
-			if pl.encoder != nil {
-				pl.encode(b)
-			} else {
+		pl.tally.Lock()
+		pl.taken += spans
+		pl.tally.Unlock()
+		for _, b := range blocks {
+			switch {
+			case pl.ctx.Err() != nil: // Shutdown's time is up
+				pl.resolve(&pl.atEnd, b.spans)
+				b.release()
+			case pl.encoder != nil:
+				pl.encode(b, wait)
+			default:
 				pl.lend(b)
 			}
 		}
 	}
-	if pl.ctx.Err() != nil { // stuck, and the time is up
-		for blocks := pl.queue.take(buf[:]); len(blocks) > 0; blocks = pl.queue.take(buf[:]) {
-			for _, b := range blocks {
-				pl.waiting.Add(int64(b.spans))
-			}
-			pl.discard(blocks)
-		}
-	}
 }
 
-// discard drops blocks that can no longer be delivered.
-func (pl *pipeline) discard(blocks []*block) {
-	for _, b := range blocks {
-		if pl.ctx.Err() != nil {
-			pl.resolve(&pl.atEnd, b.spans)
-		} else {
-			pl.resolve(&pl.failed, b.spans)
-		}
-		b.release()
-	}
-}
-
-// resolve accounts for n spans.
+// resolve accounts for n spans that were taken from the queue.
 func (pl *pipeline) resolve(c *atomic.Uint64, n int) {
-	c.Add(uint64(n))
-	pl.waiting.Add(int64(-n))
+	pl.tally.Lock()
+	if !pl.gaveUp {
+		pl.taken -= n
+		c.Add(uint64(n))
+	}
+	pl.tally.Unlock()
+}
+
+// giveUp accounts for everything that an exporter which ignores its context keeps from being
+// delivered. What it delivers after all counts no more.
+func (pl *pipeline) giveUp() {
+	var buf [64]*block
+	for blocks := pl.queue.take(buf[:]); len(blocks) > 0; blocks = pl.queue.take(buf[:]) {
+		for _, b := range blocks {
+			pl.atEnd.Add(uint64(b.spans))
+			b.release()
+		}
+	}
+	pl.tally.Lock()
+	defer pl.tally.Unlock()
+	pl.gaveUp = true
+	lent := min(pl.inCall, pl.taken)
+	pl.abandoned.Add(uint64(lent))
+	pl.atEnd.Add(uint64(pl.taken - lent))
+	pl.taken = 0
 }
 
 // current returns the batch being filled.
@@ -217,7 +217,7 @@ func (pl *pipeline) current() *batch {
 }
 
 // encode appends the spans of a block to the batch and gives the block back.
-func (pl *pipeline) encode(b *block) {
+func (pl *pipeline) encode(b *block, wait time.Duration) {
 	v := acquireView()
 	v.Resource = pl.provider.resource
 	base := b.spanContext()
@@ -239,17 +239,19 @@ func (pl *pipeline) encode(b *block) {
 			continue
 		}
 		if out.spans > 0 && len(data) > pl.cfg.batchBytes {
-			// The span does not fit in behind the others: it begins the next batch.
-			span := data[n:]
-			pl.submit()
-			out = pl.current()
-			data = append(out.data, span...)
+			// The span does not fit in behind the others: it begins the next batch. It is copied
+			// before this one is submitted, and perhaps sent and reused at once.
+			next := batches.Get()
+			next.data = append(next.data, data[n:]...)
+			pl.submit(wait)
+			out, data = next, next.data
+			pl.batch = next
 		}
 		out.data = data
 		out.ends = append(out.ends, len(data))
 		out.spans++
 		if out.spans >= pl.cfg.batchSpans {
-			pl.submit()
+			pl.submit(wait)
 		}
 	}
 	releaseView(v)
@@ -275,6 +277,10 @@ func (pl *pipeline) lend(b *block) {
 		if r.moved || r.unsampled {
 			continue
 		}
+		if pl.ctx.Err() != nil {
+			pl.resolve(&pl.atEnd, 1)
+			continue
+		}
 		out := pl.current()
 		if !held {
 			b.refs.Add(1)
@@ -287,23 +293,23 @@ func (pl *pipeline) lend(b *block) {
 		out.views = append(out.views, v)
 		out.spans++
 		if out.spans >= pl.cfg.batchSpans {
-			pl.submit()
+			pl.submit(0)
 			held = false
 		}
 	}
 	b.release()
 }
 
-// submit gives the batch to the sender. Bytes wait in the outbox, within its bound; of views there is
-// one batch at a time, which the worker waits for, because its records are still in use.
-func (pl *pipeline) submit() {
+// submit gives the batch to the sender. Bytes wait in the outbox, for room there no longer than wait;
+// of views there is one batch at a time, which the worker waits for, because its records are in use.
+func (pl *pipeline) submit(wait time.Duration) {
 	out := pl.batch
 	if out == nil || out.spans == 0 {
 		return
 	}
 	pl.batch = nil
 	if pl.encoder != nil {
-		if !pl.outbox.putBounded(out, pl.cfg.queueWait, pl.ctx.Done()) {
+		if !pl.outbox.putBounded(out, wait, pl.ctx.Done()) {
 			pl.resolve(&pl.queueFull, out.spans)
 			batches.Put(out)
 		}
@@ -311,28 +317,9 @@ func (pl *pipeline) submit() {
 	}
 	out.done = make(chan struct{})
 	pl.outbox.put(out)
-	// The exporter gets the time of its calls and of the pauses between them; who exceeds a call's
-	// deadline by as much again is taken to ignore it.
-	patience := time.NewTimer(2*pl.cfg.timeout + retryFor)
-	defer patience.Stop()
 	select {
 	case <-out.done:
-		return
-	case <-patience.C:
-	case <-pl.ctx.Done():
-		// Shutdown's deadline: give a call that honours it the time to come back.
-		select {
-		case <-out.done:
-			return
-		case <-time.After(shutdownGrace):
-		}
-	}
-	pl.stuck.Store(true) // before the exchange: the sender clears it after losing that
-	if out.resolved.CompareAndSwap(false, true) {
-		// The blocks go to the garbage collector: the exporter may still read them.
-		pl.resolve(&pl.abandoned, out.spans)
-	} else {
-		pl.stuck.Store(false)
+	case <-pl.gone: // the blocks go to the garbage collector: the exporter may still read them
 	}
 }
 
@@ -360,33 +347,36 @@ func (pl *pipeline) flush(ctx context.Context) error {
 
 // lost counts the spans that were not delivered for the exporter's sake.
 func (pl *pipeline) lost() uint64 {
-	return pl.failed.Load() + pl.tooLarge.Load() + pl.rejected.Load() + pl.atEnd.Load() + pl.abandoned.Load()
+	return pl.queueFull.Load() + pl.failed.Load() + pl.tooLarge.Load() + pl.rejected.Load() + pl.atEnd.Load() + pl.abandoned.Load()
 }
 
 // shutdownGrace is how long Shutdown waits, past its deadline, for calls that it has just cancelled.
-const shutdownGrace = 250 * time.Millisecond
+const shutdownGrace = 100 * time.Millisecond
 
-var errAbandoned = errors.New("the exporter ignored its deadline and was abandoned")
+var errAbandoned = errors.New("it ignored its deadline and was abandoned")
 
 // shutdown drains the pipeline and ends it, by ctx at the latest. It is called once.
 func (pl *pipeline) shutdown(ctx context.Context) error {
 	before := pl.lost()
 	close(pl.stop)
 	var errs []error
+	left := false
 	// The sender ends last, unless it is left behind in an exporter that does not return.
 	if !await(pl.sent, ctx.Done()) {
 		errs = append(errs, ctx.Err())
 		pl.cancel()
-		pl.queue.close()                  // the worker may be stuck in the exporter too
-		after(pl.worked, 2*shutdownGrace) // it gives the sender one of them
-		after(pl.sent, shutdownGrace)
+		if left = !within(pl.sent, shutdownGrace); left {
+			close(pl.gone)
+			pl.queue.close() // the worker may be stuck in the exporter too
+			within(pl.worked, shutdownGrace)
+			pl.giveUp()
+		}
 	}
 	pl.cancel()
-	select {
-	case <-pl.sent:
-		errs = append(errs, pl.shutdownExporter(ctx))
-	default: // still in the exporter, which must not be called twice at a time
+	if left { // the exporter must not be called twice at a time
 		errs = append(errs, errAbandoned)
+	} else {
+		errs = append(errs, bounded(ctx, "Shutdown of the exporter", pl.exporter.Shutdown))
 	}
 	if n := pl.lost() - before; n > 0 {
 		errs = append(errs, fmt.Errorf("%d spans not delivered: %w", n, pl.health.cause()))
@@ -395,32 +385,6 @@ func (pl *pipeline) shutdown(ctx context.Context) error {
 		return fmt.Errorf("tracing: shutdown of %T: %w", pl.exporter, err)
 	}
 	return nil
-}
-
-// shutdownExporter calls the exporter's Shutdown; one that ignores ctx is left behind.
-func (pl *pipeline) shutdownExporter(ctx context.Context) error {
-	result := make(chan error, 1)
-	go func() {
-		defer func() {
-			if x := recover(); x != nil {
-				result <- fmt.Errorf("exporter panicked in Shutdown: %v", x)
-			}
-		}()
-		result <- pl.exporter.Shutdown(ctx)
-	}()
-	select {
-	case err := <-result:
-		return err
-	case <-ctx.Done():
-	}
-	grace := time.NewTimer(shutdownGrace)
-	defer grace.Stop()
-	select {
-	case err := <-result:
-		return err
-	case <-grace.C:
-		return errAbandoned
-	}
 }
 
 // await reports whether done was closed before stop.
@@ -438,14 +402,36 @@ func await(done, stop <-chan struct{}) bool {
 	}
 }
 
-// after waits until done is closed, for d at the most.
-func after(done <-chan struct{}, d time.Duration) {
+// within reports whether done is closed before d has passed.
+func within(done <-chan struct{}, d time.Duration) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
 	case <-done:
+		return true
 	case <-t.C:
+		return false
 	}
+}
+
+// bounded calls f, foreign code, and returns when it does or, if it ignores ctx, soon after that is
+// done; then f is left behind. A panic in f becomes an error.
+func bounded(ctx context.Context, what string, f func(context.Context) error) error {
+	var err error
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		defer func() {
+			if x := recover(); x != nil {
+				err = fmt.Errorf("tracing: %s panicked: %v", what, x)
+			}
+		}()
+		err = f(ctx)
+	}()
+	if await(done, ctx.Done()) || within(done, shutdownGrace) {
+		return err
+	}
+	return fmt.Errorf("tracing: %s: %w", what, errAbandoned)
 }
 
 func (pl *pipeline) stats() ExporterStats {
@@ -455,7 +441,9 @@ func (pl *pipeline) stats() ExporterStats {
 	s.Dropped.QueueFull = q.dropped
 	s.Dropped.Shutdown = q.late
 	q.mu.Unlock()
-	s.Waiting += int(pl.waiting.Load())
+	pl.tally.Lock()
+	s.Waiting += pl.taken
+	pl.tally.Unlock()
 	s.Exported = pl.exported.Load()
 	s.Retried = pl.retried.Load()
 	s.Dropped.QueueFull += pl.queueFull.Load()

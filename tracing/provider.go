@@ -174,9 +174,12 @@ func (p *Provider) memo(key tracerKey, make func() *Tracer) *Tracer {
 // have delivered or dropped it, or ctx is done. Spans of local traces that go on are included. The
 // error says what was not delivered.
 func (p *Provider) ForceFlush(ctx context.Context) error {
+	if p.closed.Load() {
+		return nil
+	}
 	errs := make([]error, 0, len(p.processors)+len(p.pipelines))
 	for _, proc := range p.processors {
-		errs = append(errs, proc.ForceFlush(ctx))
+		errs = append(errs, bounded(ctx, "ForceFlush of a processor", proc.ForceFlush))
 	}
 	p.sweep(0, forced)
 	errs = append(errs, p.each(func(pl *pipeline) error { return pl.flush(ctx) }))
@@ -202,22 +205,34 @@ func (p *Provider) Shutdown(ctx context.Context) error {
 			return ctx.Err()
 		}
 	}
+	defer close(p.shutdownDone)
 	p.closed.Store(true)
 	close(p.stopSweeper)
+	var errs []error
+	if len(p.processors) == 0 {
+		p.endOpen()
+	} else { // which are foreign code
+		errs = append(errs, bounded(ctx, "OnEnding or OnEnd of a processor", func(context.Context) error {
+			p.endOpen()
+			return nil
+		}))
+	}
+	for _, proc := range p.processors {
+		errs = append(errs, bounded(ctx, "Shutdown of a processor", proc.Shutdown))
+	}
+	errs = append(errs, p.each(func(pl *pipeline) error { return pl.shutdown(ctx) }))
+	p.sweeper.Wait() // it waits for nothing
+	p.shutdownErr = errors.Join(errs...)
+	return p.shutdownErr
+}
+
+// endOpen ends all open spans from outside.
+func (p *Provider) endOpen() {
 	for i := range p.shards {
 		for _, lt := range p.shards[i].live() {
 			lt.abandonOpen(&p.unfinished, forced)
 		}
 	}
-	var errs []error
-	for _, proc := range p.processors {
-		errs = append(errs, proc.Shutdown(ctx))
-	}
-	errs = append(errs, p.each(func(pl *pipeline) error { return pl.shutdown(ctx) }))
-	p.sweeper.Wait() // it waits for nothing
-	p.shutdownErr = errors.Join(errs...)
-	close(p.shutdownDone)
-	return p.shutdownErr
 }
 
 // each calls f for all pipelines side by side.

@@ -110,14 +110,6 @@ func (q *queue) tell() {
 	}
 }
 
-// retell wakes the worker whether or not it has been told.
-func (q *queue) retell() {
-	q.mu.Lock()
-	q.woken = false
-	q.tell()
-	q.mu.Unlock()
-}
-
 // waitForRoom waits while the queue is full, no longer than it may. It reports false if it waited in
 // vain.
 func (q *queue) waitForRoom() bool {

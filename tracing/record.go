@@ -176,14 +176,18 @@ func (r *record) addLink(l *SpanLimits, link trace.Link) {
 	x := r.more()
 	if len(x.links) >= l.Links {
 		x.droppedLinks++
-		r.size -= linkBytes + attributesSize(x.links[0].Attributes)
+		r.size -= linkSize(&x.links[0])
 		copy(x.links, x.links[1:])
 		x.links = x.links[:len(x.links)-1]
 		x.compact()
 	}
 	kept, dropped := r.copyAttributes(link.Attributes, l.AttributesPerLink, l.AttributeValueLength)
 	x.links = append(x.links, Link{SpanContext: link.SpanContext, Attributes: kept, DroppedAttributes: dropped})
-	r.size += linkBytes + attributesSize(kept)
+	r.size += linkSize(&x.links[len(x.links)-1])
+}
+
+func linkSize(l *Link) int {
+	return linkBytes + traceStateBytes*l.SpanContext.TraceState().Len() + attributesSize(l.Attributes)
 }
 
 // compact gives the attributes of evicted events and links back, once they outnumber the others.
@@ -237,7 +241,9 @@ const (
 	attributeBytes = 64
 	eventBytes     = 80
 	linkBytes      = 96
-	recordBytes    = 200 + inlineAttributes*attributeBytes
+	// traceStateBytes is for one member: W3C allows 512 for 32 of them, which is more than most have.
+	traceStateBytes = 64
+	recordBytes     = 200 + inlineAttributes*attributeBytes
 )
 
 // view fills d with what the record holds, but for the resource, which is the same for all spans of a

@@ -43,7 +43,7 @@ func (pl *pipeline) send() {
 // sendEncoded delivers a batch of bytes, in halves if it is too large.
 func (pl *pipeline) sendEncoded(b EncodedBatch) {
 	n := b.Len()
-	err := pl.try(func(ctx context.Context) error {
+	err := pl.try(n, func(ctx context.Context) error {
 		pl.body = pl.encoder.AppendRequest(pl.body[:0], b)
 		return pl.encoder.SendRequest(ctx, pl.body, n)
 	})
@@ -60,18 +60,16 @@ func (pl *pipeline) sendEncoded(b EncodedBatch) {
 
 // sendViews delivers a batch of borrowed spans and gives their blocks back.
 func (pl *pipeline) sendViews(b *batch) {
-	err := pl.try(func(ctx context.Context) error { return pl.exporter.ExportSpans(ctx, b.views) })
-	if b.resolved.CompareAndSwap(false, true) {
-		pl.account(err, b.spans)
+	pl.account(pl.try(b.spans, func(ctx context.Context) error { return pl.exporter.ExportSpans(ctx, b.views) }), b.spans)
+	select {
+	case <-pl.gone: // Shutdown has left this call behind: who knows who reads what it was lent
+	default:
 		for _, v := range b.views {
 			releaseView(v)
 		}
 		for _, blk := range b.blocks {
 			blk.release()
 		}
-	} else {
-		pl.stuck.Store(false)
-		pl.queue.retell()
 	}
 	close(b.done)
 }
@@ -96,14 +94,14 @@ func (pl *pipeline) account(err error, n int) {
 
 // try calls f until it succeeds, fails for good, or time is up. During Shutdown a batch is tried
 // once: a process that is asked to go does not wait for a backend to come back.
-func (pl *pipeline) try(f func(context.Context) error) error {
+func (pl *pipeline) try(spans int, f func(context.Context) error) error {
 	deadline := time.Now().Add(retryFor)
 	pause := retryFirst
 	for {
 		if err := pl.ctx.Err(); err != nil {
 			return err
 		}
-		err := pl.call(f)
+		err := pl.call(spans, f)
 		if err == nil {
 			pl.health.succeeded()
 			return nil
@@ -133,15 +131,24 @@ func (pl *pipeline) try(f func(context.Context) error) error {
 }
 
 // call calls f with the deadline of one export. A panic becomes an error.
-func (pl *pipeline) call(f func(context.Context) error) (err error) {
+func (pl *pipeline) call(spans int, f func(context.Context) error) (err error) {
 	ctx, cancel := context.WithTimeout(pl.ctx, pl.cfg.timeout)
 	defer cancel()
+	pl.calling(spans)
+	defer pl.calling(0)
 	defer func() {
 		if x := recover(); x != nil {
 			err = fmt.Errorf("tracing: exporter panicked: %v", x)
 		}
 	}()
 	return f(ctx)
+}
+
+// calling notes how many spans the exporter is being called with.
+func (pl *pipeline) calling(spans int) {
+	pl.tally.Lock()
+	pl.inCall = spans
+	pl.tally.Unlock()
 }
 
 func asExportError(err error) *ExportError {

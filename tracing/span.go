@@ -36,9 +36,12 @@ var (
 	_ fmt.Formatter = (*Span)(nil)
 )
 
+// inert says that s never records: it is nil or the zero value, or was not sampled.
+func (s *Span) inert() bool { return s == nil || s.identity == nil || s.local == nil }
+
 // hold locks the span and returns its record, or nil, unlocked, if it is not recording.
 func (s *Span) hold() *record {
-	if s == nil || s.local == nil {
+	if s.inert() {
 		return nil
 	}
 	s.mu.Lock()
@@ -51,7 +54,7 @@ func (s *Span) hold() *record {
 
 // SpanContext returns the span's identity. It never changes.
 func (s *Span) SpanContext() trace.SpanContext {
-	if s == nil {
+	if s == nil || s.identity == nil {
 		return trace.SpanContext{}
 	}
 	return s.identity.spanContext(s.id)
@@ -59,7 +62,7 @@ func (s *Span) SpanContext() trace.SpanContext {
 
 // TracerProvider returns the provider that made the span.
 func (s *Span) TracerProvider() trace.TracerProvider {
-	if s == nil {
+	if s == nil || s.identity == nil {
 		return noopProvider
 	}
 	return s.provider
@@ -102,19 +105,30 @@ func (s *Span) SetStatus(code codes.Code, description string) {
 
 // AddEvent adds a timed note.
 func (s *Span) AddEvent(name string, opts ...trace.EventOption) {
-	if s == nil || !s.IsRecording() {
+	if !s.IsRecording() {
 		return
 	}
-	var cfg trace.EventConfig
-	if len(opts) > 0 {
-		cfg = trace.NewEventConfig(opts...)
-	}
-	s.addEvent(name, cfg.Timestamp(), cfg.Attributes())
+	mono := s.provider.mono()
+	at, cfg := s.eventConfig(mono, opts)
+	s.addEvent(name, mono, at, cfg.Attributes())
 }
 
-// addEvent adds an event; a zero at is now.
-func (s *Span) addEvent(name string, at time.Time, attrs []attribute.KeyValue) {
-	mono := s.provider.mono()
+// eventConfig reads options. at is the zero time unless they give one: where they do not, package
+// otel/trace has read the clock, and would put the event on another clock than the span's.
+func (s *Span) eventConfig(mono int64, opts []trace.EventOption) (at time.Time, cfg trace.EventConfig) {
+	if len(opts) == 0 {
+		return at, cfg
+	}
+	cfg = trace.NewEventConfig(opts...)
+	at = cfg.Timestamp()
+	if at != at.Round(0) && s.provider.monoAt(at) >= mono { // it was read after we were called
+		at = time.Time{}
+	}
+	return at, cfg
+}
+
+// addEvent adds an event; where at is zero, at mono.
+func (s *Span) addEvent(name string, mono int64, at time.Time, attrs []attribute.KeyValue) {
 	if r := s.hold(); r != nil {
 		if at.IsZero() {
 			at = time.Unix(0, r.start+(mono-r.startMono))
@@ -139,14 +153,12 @@ func (s *Span) AddLink(link trace.Link) {
 // RecordError adds an event "exception" with the error's type and text. It does not change the
 // status. A nil error is ignored.
 func (s *Span) RecordError(err error, opts ...trace.EventOption) {
-	if err == nil || s == nil || !s.IsRecording() {
+	if err == nil || !s.IsRecording() {
 		return
 	}
-	var cfg trace.EventConfig
-	if len(opts) > 0 {
-		cfg = trace.NewEventConfig(opts...)
-	}
-	s.addException(typeName(err), err.Error(), cfg.StackTrace(), cfg.Timestamp(), cfg.Attributes())
+	mono := s.provider.mono()
+	at, cfg := s.eventConfig(mono, opts)
+	s.addException(typeName(err), err.Error(), cfg.StackTrace(), mono, at, cfg.Attributes())
 }
 
 // Attribute keys and event name of the semantic conventions for exceptions.
@@ -157,7 +169,7 @@ const (
 	exceptionStackKey   attribute.Key = "exception.stacktrace"
 )
 
-func (s *Span) addException(typ, message string, stack bool, at time.Time, more []attribute.KeyValue) {
+func (s *Span) addException(typ, message string, stack bool, mono int64, at time.Time, more []attribute.KeyValue) {
 	attrs := make([]attribute.KeyValue, 0, 3+len(more))
 	attrs = append(attrs, exceptionTypeKey.String(typ), exceptionMessageKey.String(message))
 	if stack {
@@ -167,7 +179,7 @@ func (s *Span) addException(typ, message string, stack bool, at time.Time, more 
 	attrs = slices.DeleteFunc(attrs, func(kv attribute.KeyValue) bool {
 		return slices.ContainsFunc(more, func(other attribute.KeyValue) bool { return other.Key == kv.Key })
 	})
-	s.addEvent(exceptionEvent, at, append(attrs, more...))
+	s.addEvent(exceptionEvent, mono, at, append(attrs, more...))
 }
 
 // typeName returns the name of v's type as the OpenTelemetry SDK writes it: with its import path.
@@ -188,7 +200,7 @@ func stackTrace() string {
 // (defer span.End()) it records the panic as an exception event and as status Error, and the panic
 // goes on.
 func (s *Span) End(opts ...trace.SpanEndOption) {
-	if s == nil || s.local == nil {
+	if s.inert() {
 		return // nothing was recorded, and a panic goes on by itself
 	}
 	// recover works only in the function that was deferred: here and in Finish.
@@ -210,7 +222,7 @@ func (s *Span) recordPanic(v any, opts []trace.SpanEndOption) {
 	}
 	cfg := trace.NewSpanEndConfig(opts...)
 	message := fmt.Sprint(v)
-	s.addException(typeName(v), message, cfg.StackTrace(), time.Time{}, nil)
+	s.addException(typeName(v), message, cfg.StackTrace(), s.provider.mono(), time.Time{}, nil)
 	s.SetStatus(codes.Error, message)
 }
 
@@ -235,7 +247,9 @@ func (s *Span) endWith(at time.Time, mono int64, after *record, u urgency) bool 
 	if r == nil || r == &abandoned || r.ending {
 		if r == &abandoned && after == nil {
 			s.rec = nil
-			p.endedLate.Add(1)
+			if p.closed.Load() {
+				p.endedLate.Add(1)
+			}
 		}
 		s.mu.Unlock()
 		return false
@@ -243,7 +257,7 @@ func (s *Span) endWith(at time.Time, mono int64, after *record, u urgency) bool 
 	if at.IsZero() {
 		r.end = r.start + (mono - r.startMono)
 	} else {
-		r.end = at.UnixNano()
+		r.end = unixNano(at)
 	}
 	if after != nil {
 		r.markUnfinished()
@@ -251,25 +265,44 @@ func (s *Span) endWith(at time.Time, mono int64, after *record, u urgency) bool 
 	if len(p.processors) == 0 {
 		s.rec = after
 		s.mu.Unlock()
-	} else {
-		r.ending = true // a second End finds it; the record cannot move
-		s.mu.Unlock()
-		for _, proc := range p.processors {
-			proc.OnEnding(s)
-		}
-		s.mu.Lock()
-		s.rec = after
-		s.mu.Unlock()
-		p.onEnd(r)
+		s.local.finish(r, u)
+		return true
 	}
-	s.local.finish(r, u)
+	r.ending = true // a second End finds it; the record cannot move
+	s.mu.Unlock()
+	s.process(r, after, u)
 	return true
+}
+
+// process shows a span that is ending to the processors and finishes it, also if one of them panics.
+func (s *Span) process(r, after *record, u urgency) {
+	detached := false
+	defer func() {
+		if !detached {
+			s.detach(after)
+		}
+		s.local.finish(r, u)
+	}()
+	p := s.provider
+	for _, proc := range p.processors {
+		proc.OnEnding(s)
+	}
+	s.detach(after)
+	detached = true
+	p.onEnd(r)
+}
+
+// detach takes the record out of the handle.
+func (s *Span) detach(after *record) {
+	s.mu.Lock()
+	s.rec = after
+	s.mu.Unlock()
 }
 
 // Format prints the span's ids, whatever the verb: never what it records, so that printing a Go
 // context neither races nor leaks attributes.
 func (s *Span) Format(f fmt.State, _ rune) {
-	if s == nil {
+	if s == nil || s.identity == nil {
 		fmt.Fprint(f, "span(nil)")
 		return
 	}

@@ -4,6 +4,7 @@ package tracing
 
 import (
 	"context"
+	"math"
 	"slices"
 	"time"
 
@@ -380,10 +381,17 @@ func (sc *samplerChoice) ask(ctx context.Context, name string, o *startOptions, 
 // spanKind returns kind, or internal where none or an unknown one was given.
 func spanKind(kind trace.SpanKind) trace.SpanKind { return trace.ValidateSpanKind(kind) }
 
-// unixNano returns ns since the epoch, or startNow for the zero time.
+// unixNano returns ns since the epoch, or startNow for the zero time. Times that a number of ns cannot
+// express, before 1678 and after 2261, become the nearest that it can.
 func unixNano(t time.Time) int64 {
-	if t.IsZero() {
+	const maxSeconds = math.MaxInt64/int64(time.Second) - 1
+	switch s := t.Unix(); {
+	case t.IsZero():
 		return startNow
+	case s > maxSeconds:
+		return math.MaxInt64
+	case s < -maxSeconds:
+		return -math.MaxInt64
 	}
 	return t.UnixNano()
 }
