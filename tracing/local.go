@@ -241,8 +241,8 @@ func (lt *localTrace) handOverAll(u urgency) {
 		slots += len(b.records)
 	}
 	lt.handedOver = true
-	lt.shard.leave(lt, slots, true)
 	lt.provider().handOver(blocks, u)
+	lt.shard.leave(lt, slots, true) // last: whoever does not find the trace listed finds its spans queued
 }
 
 // handOverEnded gives the ended records of a local trace that goes on to the queues. Blocks move as a
@@ -276,11 +276,11 @@ func (lt *localTrace) handOverEnded(u urgency) {
 	}
 	lt.finished, lt.finishedBytes = 0, 0
 	lt.touchedMono = lt.provider().mono()
-	lt.shard.leave(lt, slots, lt.open == 0 && lt.first == nil)
 	if taken != nil {
 		lt.handedOver = true
 		lt.provider().handOver(taken, u)
 	}
+	lt.shard.leave(lt, slots, lt.open == 0 && lt.first == nil)
 }
 
 // append puts a block into the list of a local trace, keeping the one with free records last.

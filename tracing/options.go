@@ -73,12 +73,20 @@ func isNil(v any) bool {
 }
 
 // WithExporter adds an exporter with a pipeline of its own: a queue, a worker and batches. Several
-// exporters do not slow each other down. The provider shuts the exporter down. Nil is an error.
+// exporters do not slow each other down. The provider shuts the exporter down. Nil is an error, and so
+// is the same exporter twice. The Go context that an exporter is called with makes spans on this
+// provider no-ops, so that an exporter with a traced client does not feed itself.
 func WithExporter(e Exporter, opts ...PipelineOption) Option {
 	return optionFunc(func(c *config) {
 		if isNil(e) {
 			c.fail("WithExporter: exporter is nil")
 			return
+		}
+		for _, other := range c.exporters {
+			if reflect.TypeOf(e).Comparable() && other.exporter == e {
+				c.fail("WithExporter: the same exporter is given twice")
+				return
+			}
 		}
 		c.exporters = append(c.exporters, exporterConfig{e, opts})
 	})

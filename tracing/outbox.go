@@ -85,9 +85,8 @@ func (o *outbox) get() *batch {
 		o.mu.Lock()
 		if len(o.list) > 0 {
 			b := o.list[0]
-			copy(o.list, o.list[1:])
-			o.list[len(o.list)-1] = nil
-			o.list = o.list[:len(o.list)-1]
+			o.list[0] = nil
+			o.list = o.list[1:] // append makes room again
 			o.bytes -= len(b.data)
 			if o.room != nil {
 				close(o.room)

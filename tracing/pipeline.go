@@ -97,7 +97,7 @@ func newPipeline(p *Provider, e Exporter, cfg pipelineConfig) (pl *pipeline, err
 	}
 	pl.health.name = fmt.Sprintf("%T", e)
 	pl.health.logger = p.logger
-	pl.ctx, pl.cancel = context.WithCancel(context.Background())
+	pl.ctx, pl.cancel = context.WithCancel(p.suppressed.asContext())
 	if enc, ok := e.(EncodingExporter); ok {
 		defer func() {
 			if x := recover(); x != nil {
@@ -129,17 +129,20 @@ func (pl *pipeline) work() {
 	for {
 		select {
 		case <-pl.queue.wake:
-			pl.drain(pl.cfg.queueWait)
+			pl.drain(pl.queue.len(), pl.cfg.queueWait)
+			pl.queue.rearm()
 		case <-ticker.C:
-			pl.drain(pl.cfg.queueWait)
+			pl.drain(pl.queue.len(), pl.cfg.queueWait)
 			pl.submit(pl.cfg.queueWait)
+			pl.queue.rearm()
 		case done := <-pl.flushes:
-			pl.drain(untilShutdown)
+			pl.drain(pl.queue.len(), untilShutdown)
 			pl.submit(untilShutdown)
 			pl.outbox.put(&batch{marker: done})
+			pl.queue.rearm()
 		case <-pl.stop:
 			pl.queue.close()
-			pl.drain(untilShutdown)
+			pl.drain(math.MaxInt, untilShutdown)
 			pl.submit(untilShutdown)
 			pl.outbox.close()
 			return
@@ -150,14 +153,16 @@ func (pl *pipeline) work() {
 // untilShutdown is how long a batch waits for room in the outbox when the pipeline is flushed.
 const untilShutdown = time.Duration(math.MaxInt64)
 
-// drain turns what is in the queue into batches, which wait for room in the outbox as long as wait.
-func (pl *pipeline) drain(wait time.Duration) {
+// drain turns the first n blocks of the queue into batches, which wait for room in the outbox as long
+// as wait. What comes meanwhile is left for the next time: there may be no end to it.
+func (pl *pipeline) drain(n int, wait time.Duration) {
 	var buf [64]*block
-	for {
-		blocks := pl.queue.take(buf[:])
+	for n > 0 {
+		blocks := pl.queue.take(buf[:min(n, len(buf))])
 		if len(blocks) == 0 {
 			return
 		}
+		n -= len(blocks)
 		spans := 0
 		for _, b := range blocks {
 			spans += b.spans
@@ -310,7 +315,11 @@ func (pl *pipeline) submit(wait time.Duration) {
 	pl.batch = nil
 	if pl.encoder != nil {
 		if !pl.outbox.putBounded(out, wait, pl.ctx.Done()) {
-			pl.resolve(&pl.queueFull, out.spans)
+			reason := &pl.queueFull
+			if pl.ctx.Err() != nil {
+				reason = &pl.atEnd
+			}
+			pl.resolve(reason, out.spans)
 			batches.Put(out)
 		}
 		return
@@ -340,14 +349,14 @@ func (pl *pipeline) flush(ctx context.Context) error {
 		return fmt.Errorf("tracing: flush of %T: %w", pl.exporter, ctx.Err())
 	}
 	if n := pl.lost() - before; n > 0 {
-		return fmt.Errorf("tracing: flush of %T: %d spans not delivered: %w", pl.exporter, n, pl.health.cause())
+		return fmt.Errorf("tracing: flush of %T: %w", pl.exporter, pl.health.notDelivered(n))
 	}
 	return nil
 }
 
-// lost counts the spans that were not delivered for the exporter's sake.
+// lost counts the spans that were not delivered although there was room for them.
 func (pl *pipeline) lost() uint64 {
-	return pl.queueFull.Load() + pl.failed.Load() + pl.tooLarge.Load() + pl.rejected.Load() + pl.atEnd.Load() + pl.abandoned.Load()
+	return pl.failed.Load() + pl.tooLarge.Load() + pl.rejected.Load() + pl.atEnd.Load() + pl.abandoned.Load()
 }
 
 // shutdownGrace is how long Shutdown waits, past its deadline, for calls that it has just cancelled.
@@ -379,7 +388,7 @@ func (pl *pipeline) shutdown(ctx context.Context) error {
 		errs = append(errs, bounded(ctx, "Shutdown of the exporter", pl.exporter.Shutdown))
 	}
 	if n := pl.lost() - before; n > 0 {
-		errs = append(errs, fmt.Errorf("%d spans not delivered: %w", n, pl.health.cause()))
+		errs = append(errs, pl.health.notDelivered(n))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("tracing: shutdown of %T: %w", pl.exporter, err)
@@ -434,24 +443,28 @@ func bounded(ctx context.Context, what string, f func(context.Context) error) er
 	return fmt.Errorf("tracing: %s: %w", what, errAbandoned)
 }
 
+// stats reads what has been resolved before what has been queued, so that no span counts as exported
+// before it counts as queued.
 func (pl *pipeline) stats() ExporterStats {
+	s := ExporterStats{Exported: pl.exported.Load(), Retried: pl.retried.Load()}
+	s.Dropped = DroppedStats{
+		QueueFull:    pl.queueFull.Load(),
+		ExportFailed: pl.failed.Load(),
+		TooLarge:     pl.tooLarge.Load(),
+		Rejected:     pl.rejected.Load(),
+		Shutdown:     pl.atEnd.Load(),
+		Abandoned:    pl.abandoned.Load(),
+	}
+	s.LastErrorSince, s.LastError = pl.health.last()
+	pl.tally.Lock()
+	s.Waiting = pl.taken
+	pl.tally.Unlock()
 	q := &pl.queue
 	q.mu.Lock()
-	s := ExporterStats{Queued: q.pushed, Waiting: q.spans}
-	s.Dropped.QueueFull = q.dropped
-	s.Dropped.Shutdown = q.late
+	s.Queued = q.pushed
+	s.Waiting += q.spans
+	s.Dropped.QueueFull += q.dropped
+	s.Dropped.Shutdown += q.late
 	q.mu.Unlock()
-	pl.tally.Lock()
-	s.Waiting += pl.taken
-	pl.tally.Unlock()
-	s.Exported = pl.exported.Load()
-	s.Retried = pl.retried.Load()
-	s.Dropped.QueueFull += pl.queueFull.Load()
-	s.Dropped.ExportFailed = pl.failed.Load()
-	s.Dropped.TooLarge = pl.tooLarge.Load()
-	s.Dropped.Rejected = pl.rejected.Load()
-	s.Dropped.Shutdown += pl.atEnd.Load()
-	s.Dropped.Abandoned = pl.abandoned.Load()
-	s.LastErrorSince, s.LastError = pl.health.last()
 	return s
 }

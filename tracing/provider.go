@@ -30,6 +30,7 @@ type Provider struct {
 	openLimit     int64
 	epoch         time.Time // where the monotonic clock of mono begins
 	unsampledInfo traceInfo // of all spans that are not recorded and have no trace state
+	suppressed    *Span     // the active span of exporters' contexts: under it nothing is started
 	mayWait       bool      // some pipeline has End wait for room
 	noop          bool
 
@@ -88,6 +89,8 @@ func NewProvider(opts ...Option) (*Provider, error) {
 		tracers:      map[tracerKey]*Tracer{},
 	}
 	p.unsampledInfo.provider = p
+	// An exporter that uses a traced client must not feed itself.
+	p.suppressed = &Span{identity: &identity{traceInfo: &p.unsampledInfo}, base: context.Background()}
 	p.sampler.Store(chooseSampler(c.sampler))
 	var errs []error
 	for _, e := range c.exporters {
@@ -302,6 +305,7 @@ func (p *Provider) handOver(list *block, u urgency) {
 			b.release()
 		} else {
 			b.refs.Store(int32(len(p.pipelines)))
+			b.bytes += (len(b.records) - b.ended) * recordBytes // it waits as a whole
 			head = &b.next
 		}
 		b = next

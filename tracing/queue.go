@@ -153,14 +153,28 @@ func (q *queue) take(dst []*block) []*block {
 	}
 	q.head = (q.head + n) & max(0, len(q.ring)-1)
 	q.n -= n
-	if q.n == 0 {
-		q.woken = false
-	}
 	if !q.full() {
 		q.isFull.Store(false)
 		q.letIn()
 	}
 	return dst[:n]
+}
+
+// rearm says that the worker has looked, and wakes it again if enough has come meanwhile.
+func (q *queue) rearm() {
+	q.mu.Lock()
+	q.woken = false
+	if q.spans >= q.wakeSpans {
+		q.tell()
+	}
+	q.mu.Unlock()
+}
+
+// len returns how many blocks wait.
+func (q *queue) len() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.n
 }
 
 // letIn tells those who wait for room. Needs q.mu.

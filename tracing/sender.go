@@ -50,7 +50,7 @@ func (pl *pipeline) sendEncoded(b EncodedBatch) {
 	if cap(pl.body) > keepBatchBytes {
 		pl.body = nil
 	}
-	if e := asExportError(err); e != nil && e.TooLarge && n > 1 && pl.ctx.Err() == nil {
+	if pl.halves(err, n) {
 		pl.sendEncoded(b.Part(0, n/2))
 		pl.sendEncoded(b.Part(n/2, n))
 		return
@@ -60,7 +60,7 @@ func (pl *pipeline) sendEncoded(b EncodedBatch) {
 
 // sendViews delivers a batch of borrowed spans and gives their blocks back.
 func (pl *pipeline) sendViews(b *batch) {
-	pl.account(pl.try(b.spans, func(ctx context.Context) error { return pl.exporter.ExportSpans(ctx, b.views) }), b.spans)
+	pl.exportViews(b.views)
 	select {
 	case <-pl.gone: // Shutdown has left this call behind: who knows who reads what it was lent
 	default:
@@ -72,6 +72,24 @@ func (pl *pipeline) sendViews(b *batch) {
 		}
 	}
 	close(b.done)
+}
+
+// exportViews exports borrowed spans, in halves if they are too many.
+func (pl *pipeline) exportViews(views []*SpanData) {
+	n := len(views)
+	err := pl.try(n, func(ctx context.Context) error { return pl.exporter.ExportSpans(ctx, views[:n:n]) })
+	if pl.halves(err, n) {
+		pl.exportViews(views[:n/2])
+		pl.exportViews(views[n/2:])
+		return
+	}
+	pl.account(err, n)
+}
+
+// halves says whether a batch of n spans should be tried again in two parts.
+func (pl *pipeline) halves(err error, n int) bool {
+	e := asExportError(err)
+	return e != nil && e.TooLarge && n > 1 && pl.ctx.Err() == nil
 }
 
 // account adds a batch of n spans to the counters.
@@ -112,9 +130,7 @@ func (pl *pipeline) try(spans int, f func(context.Context) error) error {
 			return err
 		}
 		wait := pause - time.Duration(rand.Int64N(int64(pause/2)))
-		if e.RetryAfter > 0 {
-			wait = e.RetryAfter
-		}
+		wait = max(wait, e.RetryAfter)
 		if time.Now().Add(wait).After(deadline) {
 			return err
 		}
@@ -199,14 +215,12 @@ func (h *health) last() (since time.Time, err error) {
 	return h.since, h.err
 }
 
-var errUnknown = errors.New("unknown cause")
-
-// cause returns the newest failure, ever.
-func (h *health) cause() error {
+// notDelivered makes an error of the newest failure, if there was one.
+func (h *health) notDelivered(spans uint64) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.older == nil {
-		return errUnknown
+	if h.older == nil { // the exporter is not to blame: there was no room, or no time
+		return fmt.Errorf("%d spans not delivered", spans)
 	}
-	return h.older
+	return fmt.Errorf("%d spans not delivered: %w", spans, h.older)
 }

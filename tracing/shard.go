@@ -18,7 +18,7 @@ type shard struct {
 	held      atomic.Int64  // records in the blocks of listed traces
 	unsampled atomic.Uint64 // spans that the sampler dropped
 	evicted   atomic.Uint64 // open spans abandoned because too many were open
-	_         [32]byte      // keep neighbours off this cache line
+	_         [64]byte      // keeps the neighbour off this shard's last cache line
 }
 
 // shardCount spreads the list. It is a power of two.

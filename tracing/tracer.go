@@ -147,6 +147,9 @@ func (t *Tracer) start(ctx context.Context, name string, o *startOptions) (conte
 		return t.startRoot(ctx, base, p, name, o, trace.SpanContext{}, nil)
 	}
 	if own != nil {
+		if own == p.suppressed {
+			return ctx, p.suppressed // not own: what the options point to must not leave the stack
+		}
 		if own.provider == p {
 			return t.startChild(ctx, base, p, name, o, own)
 		}

@@ -20,6 +20,8 @@ const (
 	// maxDrainBytes bounds what is read of a response body that nobody needs, so that the connection
 	// can be used again. A longer rest costs the connection instead.
 	maxDrainBytes = 64 << 10
+	// maxDrainTime bounds how long that may take: the answer is known already.
+	maxDrainTime = 100 * time.Millisecond
 )
 
 // Config says where and how a [Client] posts.
@@ -131,13 +133,13 @@ func (c *Client) Post(ctx context.Context, r Request) (Response, *Error) {
 		}
 	}()
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
-		return Response{}, c.statusError(resp)
+		return Response{}, c.statusError(resp, cancel)
 	}
 	out := Response{StatusCode: resp.StatusCode, Header: resp.Header}
 	if c.cfg.MaxResponseBytes > 0 {
 		out.Body, _ = io.ReadAll(io.LimitReader(resp.Body, c.cfg.MaxResponseBytes))
 	}
-	drain(resp)
+	drain(resp, cancel)
 	return out, nil
 }
 
@@ -180,9 +182,9 @@ func (c *Client) networkError(err error) *Error {
 }
 
 // statusError makes an error of a response that is no success.
-func (c *Client) statusError(resp *http.Response) *Error {
+func (c *Client) statusError(resp *http.Response, cancel context.CancelFunc) *Error {
 	start, _ := io.ReadAll(io.LimitReader(resp.Body, maxErrorTextBytes))
-	drain(resp)
+	drain(resp, cancel)
 	e := &Error{
 		StatusCode: resp.StatusCode,
 		Retryable:  Retryable(resp.StatusCode),
@@ -203,7 +205,10 @@ func (c *Client) statusError(resp *http.Response) *Error {
 	return e
 }
 
-// drain reads the rest of a response body, if it is short, so that the connection can be used again.
-func drain(resp *http.Response) {
+// drain reads the rest of a response body, if it is short and comes soon, so that the connection can be
+// used again. cancel is that of the request's context.
+func drain(resp *http.Response, cancel context.CancelFunc) {
+	timer := time.AfterFunc(maxDrainTime, cancel)
 	_, _ = io.CopyN(io.Discard, resp.Body, maxDrainBytes)
+	timer.Stop()
 }

@@ -393,3 +393,19 @@ func TestPostConcurrentSafe(t *testing.T) {
 	posts.Wait()
 	assert.Equal(t, int64(80*1000), received.Load())
 }
+
+// A server that answers and then says nothing more does not hold the sender up: the answer is known. It
+// would wait for the whole timeout, an hour.
+func TestPostDoesNotWaitForAnEmptyRest(t *testing.T) {
+	t.Parallel()
+	gone := make(chan struct{})
+	c := serve(t, "/", func(w http.ResponseWriter, r *http.Request) {
+		w.WriteHeader(http.StatusAccepted)
+		_ = http.NewResponseController(w).Flush()
+		<-r.Context().Done()
+		close(gone)
+	}, func(c *transport.Config) { c.Timeout = time.Hour })
+	_, failure := c.Post(t.Context(), transport.Request{Body: []byte("[]")})
+	require.Nil(t, failure)
+	<-gone
+}

@@ -56,7 +56,15 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	t.propagator.Inject(ctx, otelpropagation.HeaderCarrier(req.Header))
 
+	returned := false
+	defer func() {
+		if !returned { // base has panicked, and the panic goes on
+			span.SetStatus(codes.Error, "panic in the base transport")
+			span.End()
+		}
+	}()
 	resp, err := t.base.RoundTrip(req)
+	returned = true
 	switch {
 	case !span.IsRecording():
 		span.End()

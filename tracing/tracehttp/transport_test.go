@@ -18,6 +18,7 @@ import (
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/spandrel-go/spandrel/tracing"
 	"github.com/spandrel-go/spandrel/tracing/tracehttp"
 )
 
@@ -329,4 +330,27 @@ func TestTransportNilBaseIsDefaultTransport(t *testing.T) {
 	get(t, client, s.URL)
 	s.calls.Wait()
 	assert.Len(t, rec.ended(t), 2)
+}
+
+// panicking is a base transport that panics.
+type panicking struct{}
+
+func (panicking) RoundTrip(*http.Request) (*http.Response, error) { panic("base") }
+
+func TestBaseTransportPanics(t *testing.T) {
+	t.Parallel()
+	exporter := &collector{}
+	provider, err := tracing.NewProvider(tracing.WithExporter(exporter))
+	require.NoError(t, err)
+	client := tracehttp.NewTransport(panicking{}, tracehttp.WithTracerProvider(provider))
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://127.0.0.1/", nil)
+	require.NoError(t, err)
+	assert.PanicsWithValue(t, "base", func() {
+		resp, err := client.RoundTrip(req)
+		if err == nil {
+			resp.Body.Close()
+		}
+	})
+	assert.Zero(t, provider.Stats().Open, "the span does not stay open")
+	require.NoError(t, provider.Shutdown(t.Context()))
 }
