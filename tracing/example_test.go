@@ -23,7 +23,7 @@ func (printer) ExportSpans(_ context.Context, spans []*tracing.SpanData) error {
 	for _, d := range spans {
 		fmt.Printf("%s: %s %s", d.Resource.ServiceName(), d.Kind, d.Name)
 		for _, kv := range d.Attributes {
-			fmt.Printf(" %s=%s", kv.Key, kv.Value.Emit())
+			fmt.Printf(" %s=%s", kv.Key, kv.Value.String())
 		}
 		fmt.Println()
 	}

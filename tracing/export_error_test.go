@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -154,7 +155,7 @@ func TestEncodedSpansWaitOutAnOutage(t *testing.T) {
 		p := newProvider(t, tracing.WithExporter(e, tracing.WithBatchDelay(time.Second), tracing.WithQueueSpans(100)), quiet())
 		tracer := p.NewTracer("test")
 		for i := range 1000 { // ten times what the queue of records takes
-			endOne(tracer, fmt.Sprint(i))
+			endOne(tracer, strconv.Itoa(i))
 			time.Sleep(10 * time.Millisecond)
 		}
 		require.NoError(t, p.ForceFlush(context.Background()))

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -58,7 +59,7 @@ func (m *modelSpan) setStatus(code codes.Code, text string) {
 
 // program runs one goroutine's part of a random program: each byte is an operation, on one of the
 // spans that this goroutine has made. It returns the model of these spans.
-func program(tracers []*tracing.Tracer, p []*tracing.Provider, who int, code []byte, common context.Context) []*modelSpan {
+func program(common context.Context, tracers []*tracing.Tracer, p []*tracing.Provider, who int, code []byte) []*modelSpan {
 	var spans []*modelSpan
 	last := func(op byte) *modelSpan { return spans[int(op>>4)%len(spans)] }
 	for i, op := range code {
@@ -98,14 +99,14 @@ func program(tracers []*tracing.Tracer, p []*tracing.Provider, who int, code []b
 				m.setAttribute(key, 0, true)
 			}
 		case 11:
-			m.span.AddEvent(fmt.Sprint(i))
+			m.span.AddEvent(strconv.Itoa(i))
 			if !m.ended {
-				m.events = append(m.events, fmt.Sprint(i))
+				m.events = append(m.events, strconv.Itoa(i))
 			}
 		case 12:
-			m.span.SetStatus(codes.Error, fmt.Sprint(i))
+			m.span.SetStatus(codes.Error, strconv.Itoa(i))
 			if !m.ended {
-				m.setStatus(codes.Error, fmt.Sprint(i))
+				m.setStatus(codes.Error, strconv.Itoa(i))
 			}
 		case 13:
 			m.span.SetStatus(codes.Code(op>>6), "")
@@ -144,13 +145,13 @@ func FuzzProgram(f *testing.F) {
 			p := newProvider(t, tracing.WithExporter(collectors[i], tracing.WithBatchSpans(5),
 				tracing.WithBatchDelay(time.Millisecond), tracing.WithQueueSpans(1<<20)))
 			providers = append(providers, p)
-			tracers = append(tracers, p.NewTracer(fmt.Sprint(i)))
+			tracers = append(tracers, p.NewTracer(strconv.Itoa(i)))
 		}
 		common, root := tracers[0].StartSpan(context.Background(), "root")
 		var models [3][]*modelSpan
 		var wg sync.WaitGroup
 		for i, code := range [][]byte{a, b, c} {
-			wg.Go(func() { models[i] = program(tracers, providers, i, code, common) })
+			wg.Go(func() { models[i] = program(common, tracers, providers, i, code) })
 		}
 		wg.Wait()
 		want := map[string]*modelSpan{"root": {span: root, name: "root", unfinished: true}}

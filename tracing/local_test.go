@@ -5,6 +5,7 @@ package tracing_test
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -467,7 +468,7 @@ func TestOpenSpanLimit(t *testing.T) {
 	tracer := p.NewTracer("test")
 	handles := make([]*tracing.Span, made)
 	for i := range handles {
-		_, handles[i] = tracer.StartSpan(context.Background(), fmt.Sprint(i))
+		_, handles[i] = tracer.StartSpan(context.Background(), strconv.Itoa(i))
 	}
 	s := p.Stats()
 	assert.LessOrEqual(t, s.Open, limit+32*10)

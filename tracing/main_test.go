@@ -16,7 +16,7 @@ var atStart string
 func TestMain(m *testing.M) {
 	buf := make([]byte, 1<<20)
 	atStart = string(buf[:runtime.Stack(buf, true)])
-	os.Exit(runAll(m))
+	os.Exit(runAll(m)) //nolint:forbidigo // TestMain ends the test program
 }
 
 // runAll runs the tests and then looks for goroutines that were left behind.

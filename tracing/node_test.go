@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -140,7 +141,7 @@ func (c *countingContext) Value(key any) any {
 }
 
 // nest starts n spans, each under the one before.
-func nest(tracer *tracing.Tracer, ctx context.Context, n int) context.Context {
+func nest(ctx context.Context, tracer *tracing.Tracer, n int) context.Context {
 	for range n {
 		ctx, _ = tracer.StartSpan(ctx, "nested")
 	}
@@ -156,7 +157,7 @@ func TestLookUpsStayFlat(t *testing.T) {
 		tracer, _, _ := newTracer(t, tracing.WithSampler(sampler))
 		asked := func(depth int, f func(context.Context)) int64 {
 			base := &countingContext{Context: context.Background()}
-			ctx := nest(tracer, base, depth)
+			ctx := nest(base, tracer, depth)
 			base.asked.Store(0)
 			f(ctx)
 			return base.asked.Load()
@@ -196,7 +197,7 @@ func TestReassignedContextRetainsNothing(t *testing.T) {
 		"recorded": sampling.ParentBased(sampling.AlwaysOn()), "unsampled": sampling.AlwaysOff(),
 	} {
 		t.Run(name, func(t *testing.T) {
-			tracer, c, p := newTracer(t, tracing.WithSampler(sampler))
+			tracer, c, p := newTracer(t, tracing.WithSampler(sampler), quiet())
 			c.export = func(context.Context, []*tracing.SpanData) error { return errors.New("keep nothing") }
 			base := context.WithValue(context.Background(), ctxKey("below"), strings.Repeat("x", 1<<10))
 			grew := retained(func() any {
@@ -363,7 +364,7 @@ func TestPrintingConcurrentSafe(t *testing.T) {
 				s.End()
 				return
 			default:
-				s.SetAttributes(attribute.String("secret", secret), attribute.Int(fmt.Sprint(i%100), i))
+				s.SetAttributes(attribute.String("secret", secret), attribute.Int(strconv.Itoa(i%100), i))
 				s.AddEvent(secret)
 				s.SetName("name: " + secret)
 				_, child := tracer.StartSpan(ctx, secret)
@@ -399,7 +400,7 @@ func BenchmarkLookUp(b *testing.B) {
 	for _, depth := range []int{1, 1000} {
 		b.Run(fmt.Sprintf("depth=%d", depth), func(b *testing.B) {
 			tracer, _, _ := newTracer(b)
-			ctx := nest(tracer, context.WithValue(context.Background(), ctxKey("k"), 1), depth)
+			ctx := nest(context.WithValue(context.Background(), ctxKey("k"), 1), tracer, depth)
 			b.ReportAllocs()
 			for b.Loop() {
 				sinkAPI = trace.SpanFromContext(ctx)

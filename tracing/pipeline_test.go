@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -93,7 +94,7 @@ func TestBatchesByAge(t *testing.T) {
 		tracer, p := inBubble(t, c, tracing.WithBatchDelay(delay))
 		for i := range 20 {
 			time.Sleep(delay + delay/20)
-			name := fmt.Sprint(i)
+			name := strconv.Itoa(i)
 			endOne(tracer, name)
 			time.Sleep(delay)
 			synctest.Wait()
@@ -134,7 +135,7 @@ func TestFullQueueDropsAndCounts(t *testing.T) {
 				tracer, p := inBubble(t, c, tt.opt, tracing.WithBatchSpans(5), tracing.WithBatchDelay(time.Second))
 				begin := time.Now()
 				for i := range 500 {
-					endOne(tracer, fmt.Sprint(i), tracing.WithAttributes(attribute.String("v", strings.Repeat("x", tt.bytes))))
+					endOne(tracer, strconv.Itoa(i), tracing.WithAttributes(attribute.String("v", strings.Repeat("x", tt.bytes))))
 					synctest.Wait()
 				}
 				assert.Equal(t, begin, time.Now(), "End must not wait")
@@ -397,29 +398,31 @@ func TestForceFlushInATraceThatGoesOnConcurrentSafe(t *testing.T) {
 	t.Parallel()
 	c := &collector{}
 	p := newProvider(t, tracing.WithExporter(c, tracing.WithBatchDelay(time.Hour),
-		tracing.WithQueueSpans(1<<30), tracing.WithQueueBytes(1<<30)))
+		tracing.WithQueueSpans(1<<20), tracing.WithQueueBytes(1<<30)))
 	tracer := p.NewTracer("test")
 	ctx, root := tracer.StartSpan(context.Background(), "root")
-	stop := make(chan struct{})
+	const rounds, noise = 500, 40
+	work := make(chan struct{}, noise)
 	var wg sync.WaitGroup
 	for range 4 {
 		wg.Go(func() {
-			for {
-				select {
-				case <-stop:
-					return
-				default:
-					_, s := tracer.StartSpan(ctx, "noise")
-					s.End()
-				}
+			for range work {
+				_, s := tracer.StartSpan(ctx, "noise")
+				s.End()
 			}
 		})
 	}
 	missed := 0
-	for i := range 300 {
+	for i := range rounds {
+		for range noise / 2 {
+			work <- struct{}{}
+		}
 		name := fmt.Sprint("mine ", i)
 		_, s := tracer.StartSpan(ctx, name)
 		s.End()
+		for range noise / 2 {
+			work <- struct{}{}
+		}
 		flush(t, p)
 		found := false
 		c.mu.Lock()
@@ -434,12 +437,13 @@ func TestForceFlushInATraceThatGoesOnConcurrentSafe(t *testing.T) {
 			missed++
 		}
 	}
-	close(stop)
+	close(work)
 	wg.Wait()
 	root.End()
 	flush(t, p)
 	require.Zero(t, p.Stats().Exporters[0].Dropped)
-	assert.Zero(t, missed, "spans of 300 that had ended before ForceFlush and were not exported after it")
+	assert.EqualValues(t, rounds*(noise+1)+1, p.Stats().Exporters[0].Exported)
+	assert.Zero(t, missed, "spans that had ended before ForceFlush and were not exported after it")
 	sumsHold(t, p)
 }
 
@@ -485,7 +489,7 @@ func TestSlowExporterDoesNotHurtTheOther(t *testing.T) {
 			tracing.WithExporter(fast, tracing.WithBatchSpans(5)))
 		tracer := p.NewTracer("test")
 		for i := range 200 {
-			endOne(tracer, fmt.Sprint(i))
+			endOne(tracer, strconv.Itoa(i))
 			synctest.Wait()
 		}
 		assert.Len(t, fast.spans(), 200)
@@ -572,7 +576,7 @@ func TestBorrowedSlicesAreClipped(t *testing.T) {
 	p := newProvider(t, tracing.WithExporter(c), tracing.WithProcessor(&processor{onEnd: check}))
 	tracer := p.NewTracer("test")
 	for i := range 50 {
-		_, s := tracer.StartSpan(context.Background(), fmt.Sprint(i))
+		_, s := tracer.StartSpan(context.Background(), strconv.Itoa(i))
 		full(s, i%5)
 		s.End()
 	}

@@ -5,6 +5,7 @@ package tracing_test
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -98,7 +99,7 @@ func TestTracersAreMemoised(t *testing.T) {
 	}
 	assert.Len(t, different, 7)
 	for i := range 10_000 { // names may come from a program's input
-		require.NotNil(t, p.NewTracer(fmt.Sprint(i)))
+		require.NotNil(t, p.NewTracer(strconv.Itoa(i)))
 	}
 }
 
@@ -327,8 +328,8 @@ func TestProviderConcurrentSafe(t *testing.T) {
 	for i := range 8 {
 		wg.Go(func() {
 			for j := range 100 {
-				endOne(p.NewTracer(fmt.Sprint(j%7)), "one")
-				_, s := p.Tracer(fmt.Sprint(j%5), trace.WithInstrumentationVersion(fmt.Sprint(i))).Start(context.Background(), "two")
+				endOne(p.NewTracer(strconv.Itoa(j%7)), "one")
+				_, s := p.Tracer(strconv.Itoa(j%5), trace.WithInstrumentationVersion(strconv.Itoa(i))).Start(context.Background(), "two")
 				s.End()
 				p.Stats()
 				if j%10 == 0 {

@@ -47,7 +47,6 @@ type oldSpan struct {
 // checkingExporter checks each span that it gets and counts how often it came.
 type checkingExporter struct {
 	provider int
-	encodes  bool
 
 	mu   sync.Mutex // guards all below
 	seen map[string]int

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -41,16 +42,16 @@ func TestEndByManyGoroutinesConcurrentSafe(t *testing.T) {
 	t.Parallel()
 	tracer, c, p := newTracer(t)
 	for i := range 200 {
-		_, s := tracer.StartSpan(context.Background(), fmt.Sprint(i))
+		_, s := tracer.StartSpan(context.Background(), strconv.Itoa(i))
 		var wg sync.WaitGroup
 		for j := range 4 {
 			wg.Go(func() {
-				s.SetAttributes(attribute.Int(fmt.Sprint(j), j))
+				s.SetAttributes(attribute.Int(strconv.Itoa(j), j))
 				s.AddEvent("e", trace.WithAttributes(attribute.Int("j", j)))
 				s.SetStatus(codes.Error, "e")
 				s.AddLink(trace.Link{SpanContext: s.SpanContext()})
 				s.RecordError(errBackend)
-				s.SetName(fmt.Sprint(i))
+				s.SetName(strconv.Itoa(i))
 				s.End()
 			})
 		}
@@ -59,7 +60,7 @@ func TestEndByManyGoroutinesConcurrentSafe(t *testing.T) {
 	}
 	flush(t, p)
 	for i := range 200 {
-		c.span(t, fmt.Sprint(i))
+		c.span(t, strconv.Itoa(i))
 	}
 	assert.EqualValues(t, 200, p.Stats().Ended)
 	sumsHold(t, p)
@@ -190,7 +191,7 @@ func TestTimesAreTheWallClocks(t *testing.T) {
 		rootTimes := times{start: time.Now()}
 		for i, d := range []time.Duration{0, time.Nanosecond, time.Millisecond, 59 * time.Second, 61 * time.Second, time.Hour, 48 * time.Hour} {
 			time.Sleep(d)
-			name := fmt.Sprint(i)
+			name := strconv.Itoa(i)
 			var w times
 			w.start = time.Now()
 			_, s := tracer.StartSpan(ctx, name)
@@ -255,7 +256,7 @@ func TestTimesAreMonotonicWithinATrace(t *testing.T) {
 	before := time.Now()
 	ctx, root := tracer.StartSpan(context.Background(), "root")
 	for i := range 100 {
-		_, s := tracer.StartSpan(ctx, fmt.Sprint(i))
+		_, s := tracer.StartSpan(ctx, strconv.Itoa(i))
 		s.AddEvent("e")
 		s.End()
 	}
@@ -265,7 +266,7 @@ func TestTimesAreMonotonicWithinATrace(t *testing.T) {
 	rd := c.span(t, "root")
 	last := rd.StartTime
 	for i := range 100 {
-		d := c.span(t, fmt.Sprint(i))
+		d := c.span(t, strconv.Itoa(i))
 		for _, at := range []time.Time{d.StartTime, d.Events[0].Time, d.EndTime} {
 			assert.False(t, at.Before(last), "span %d", i)
 			last = at

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -135,10 +136,6 @@ func TestEveryAttributeType(t *testing.T) {
 	}
 }
 
-type stringer struct{ text string }
-
-func (s stringer) String() string { return "I am " + s.text }
-
 func TestSetAttributeTakesPlainValues(t *testing.T) {
 	t.Parallel()
 	type odd struct{ A int }
@@ -159,6 +156,7 @@ func TestSetAttributeTakesPlainValues(t *testing.T) {
 		"uint16":          {uint16(1), attribute.IntValue(1)},
 		"uint32":          {uint32(math.MaxUint32), attribute.Int64Value(math.MaxUint32)},
 		"uint64":          {uint64(1), attribute.IntValue(1)},
+		"uintptr":         {uintptr(1), attribute.IntValue(1)},
 		"uint64, large":   {uint64(math.MaxUint64), attribute.StringValue("18446744073709551615")},
 		"float32":         {float32(0.5), attribute.Float64Value(0.5)},
 		"float64":         {0.1, attribute.Float64Value(0.1)},
@@ -348,12 +346,12 @@ func TestLimits(t *testing.T) {
 	t.Parallel()
 	attrs := make([]attribute.KeyValue, 0, 300)
 	for i := range 300 {
-		attrs = append(attrs, attribute.Int(fmt.Sprint(i), i))
+		attrs = append(attrs, attribute.Int(strconv.Itoa(i), i))
 	}
 	fill := func(s *tracing.Span) {
 		for i := range 300 {
 			s.SetAttributes(attrs[i])
-			s.AddEvent(fmt.Sprint(i), trace.WithAttributes(attrs[:i]...))
+			s.AddEvent(strconv.Itoa(i), trace.WithAttributes(attrs[:i]...))
 			s.AddLink(trace.Link{SpanContext: remoteParent(true), Attributes: attrs[:i]})
 		}
 		s.SetAttributes(attribute.String("0", "again")) // a key that is there needs no room
@@ -380,7 +378,7 @@ func TestLimits(t *testing.T) {
 		assert.Equal(t, 300-tt.links, d.DroppedLinks, name)
 		for i, e := range d.Events {
 			n := 300 - tt.events + i // the oldest went
-			require.Equal(t, fmt.Sprint(n), e.Name, name)
+			require.Equal(t, strconv.Itoa(n), e.Name, name)
 			require.Len(t, e.Attributes, min(n, tt.ea), name)
 			require.Equal(t, max(0, n-tt.ea), e.DroppedAttributes, name)
 			if n > 0 {
