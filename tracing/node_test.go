@@ -411,3 +411,30 @@ func BenchmarkLookUp(b *testing.B) {
 }
 
 var sinkValue any
+
+// Should package otel/trace ever hide its key better, the Go contexts hold our spans all the same. Not
+// parallel: it changes what the whole package knows.
+func TestSpanIsFoundWithoutTheKey(t *testing.T) {
+	tracing.ForgetSpanKey(func() {
+		tracer, c, p := newTracer(t)
+		base := context.WithValue(context.Background(), ctxKey("k"), 1)
+		ctx, root := tracer.StartSpan(base, "root")
+		assert.Same(t, root, trace.SpanFromContext(ctx))
+		assert.Same(t, root, tracer.ActiveSpan(ctx))
+		assert.Equal(t, 1, ctx.Value(ctxKey("k")))
+		inner, child := tracer.StartSpan(context.WithValue(ctx, ctxKey("l"), 2), "child")
+		assert.Same(t, child, trace.SpanFromContext(inner))
+		assert.Equal(t, 2, inner.Value(ctxKey("l")))
+		assert.Same(t, root, trace.SpanFromContext(tracer.SetActiveSpan(inner, root)))
+		_, foreign := tracer.StartSpan(trace.ContextWithRemoteSpanContext(inner, remoteParent(true)), "remote")
+		foreign.End()
+		_, none := tracer.StartSpan(tracer.SetActiveSpan(inner, nil), "none")
+		none.End()
+		child.End()
+		root.End()
+		flush(t, p)
+		assert.Equal(t, root.SpanContext(), c.span(t, "child").Parent)
+		assert.Equal(t, remoteParent(true), c.span(t, "remote").Parent)
+		assert.False(t, c.span(t, "none").Parent.IsValid())
+	})
+}

@@ -276,3 +276,30 @@ func TestTimesAreMonotonicWithinATrace(t *testing.T) {
 	assert.WithinRange(t, rd.StartTime, before.Add(-time.Millisecond), after)
 	assert.WithinRange(t, rd.EndTime, before, after.Add(time.Millisecond))
 }
+
+// The monotonic clock stops while a machine is suspended: after a minute a trace reads the wall clock
+// anew. Spans that are open keep the clock they began with, so that they last as long as they lasted.
+func TestWallClockIsReadAnewAfterAMinute(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const suspended = time.Hour
+		tracer, c, p := newTracer(t)
+		ctx, root := tracer.StartSpan(context.Background(), "root")
+		begin := time.Now()
+		tracing.DelayClock(root, suspended)
+		_, soon := tracer.StartSpan(ctx, "soon")
+		soonAt := time.Now()
+		time.Sleep(61 * time.Second)
+		_, later := tracer.StartSpan(ctx, "later")
+		laterAt := time.Now()
+		time.Sleep(time.Second)
+		soon.End()
+		later.End()
+		root.End()
+		flush(t, p)
+		at := func(d *tracing.SpanData) [2]time.Time { return [2]time.Time{d.StartTime.UTC(), d.EndTime.UTC()} }
+		assert.Equal(t, [2]time.Time{begin.UTC(), begin.Add(62 * time.Second).UTC()}, at(c.span(t, "root")))
+		assert.Equal(t, [2]time.Time{soonAt.Add(-suspended).UTC(), soonAt.Add(62*time.Second - suspended).UTC()}, at(c.span(t, "soon")))
+		assert.Equal(t, [2]time.Time{laterAt.UTC(), laterAt.Add(time.Second).UTC()}, at(c.span(t, "later")))
+	})
+}
