@@ -523,8 +523,8 @@ func (k *keeper) ExportSpans(_ context.Context, spans []*tracing.SpanData) error
 	return nil
 }
 
+// Not parallel: it reads what belongs to the pool, where other tests would find it.
 func TestCheckedBuildsOverwriteWhatIsGivenBack(t *testing.T) {
-	t.Parallel()
 	if !pool.Checked {
 		t.Skip("only checked builds overwrite: run with -tags invariants or -race")
 	}
