@@ -309,6 +309,61 @@ func TestPanicInShutdownIsAnError(t *testing.T) {
 	sumsHold(t, p)
 }
 
+// A plain exporter gets the halves as well.
+func TestTooLargeBatchOfViewsIsHalved(t *testing.T) {
+	t.Parallel()
+	c := &collector{export: func(_ context.Context, spans []*tracing.SpanData) error {
+		if slices.ContainsFunc(spans, func(d *tracing.SpanData) bool { return d.Name == "span 37" }) {
+			return &tracing.ExportError{Err: errBackend, TooLarge: true}
+		}
+		return nil
+	}}
+	p := newProvider(t, tracing.WithExporter(c, tracing.WithBatchDelay(time.Hour)), quiet())
+	endMany(p.NewTracer("test"), 100)
+	require.ErrorIs(t, p.ForceFlush(context.Background()), errBackend)
+	assert.Len(t, c.names(), 99)
+	assert.NotContains(t, c.names(), "span 37")
+	assert.Equal(t, tracing.DroppedStats{TooLarge: 1}, p.Stats().Exporters[0].Dropped)
+	sumsHold(t, p)
+}
+
+// An exporter whose client is traced, by the same provider, does not feed itself.
+func TestExporterDoesNotFeedItself(t *testing.T) {
+	t.Parallel()
+	var tracer *tracing.Tracer
+	spans := 0
+	e := &encoder{send: func(ctx context.Context, _ []string) error {
+		ctx, s := tracer.StartSpan(ctx, "of the exporter")
+		_, child := tracer.StartSpan(ctx, "of the exporter's client")
+		child.End()
+		s.End()
+		spans++
+		return nil
+	}}
+	p := newProvider(t, tracing.WithExporter(e))
+	tracer = p.NewTracer("test")
+	for range 5 {
+		endOne(tracer, "one")
+		flush(t, p)
+	}
+	assert.Equal(t, 5, spans)
+	assert.EqualValues(t, 5, p.Stats().Exporters[0].Exported)
+	assert.EqualValues(t, 5, p.Stats().Started)
+}
+
+// crashingResource panics in AppendResource.
+type crashingResource struct{ encoder }
+
+func (*crashingResource) AppendResource([]byte, *tracing.Resource) []byte {
+	panic("a bug in AppendResource")
+}
+
+func TestPanicInAppendResourceIsAnErrorOfNewProvider(t *testing.T) {
+	t.Parallel()
+	_, err := tracing.NewProvider(tracing.WithExporter(&crashingResource{}))
+	require.ErrorContains(t, err, "a bug in AppendResource")
+}
+
 // crashingRequest panics in AppendRequest.
 type crashingRequest struct{ encoder }
 

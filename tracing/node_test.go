@@ -351,6 +351,7 @@ func TestPrintingConcurrentSafe(t *testing.T) {
 		"WithTimeout":   withTimeout,
 		"WithValue":     context.WithValue(ctx, ctxKey("k"), 1),
 		"WithoutCancel": context.WithoutCancel(ctx),
+		"below it":      context.WithValue(tracer.SetActiveSpan(root, s), ctxKey("k"), 1),
 		"SetActiveSpan": tracer.SetActiveSpan(root, s),
 		"all":           context.WithValue(context.WithoutCancel(context.WithValue(withTimeout, ctxKey("k"), 1)), ctxKey("l"), s),
 	}

@@ -199,7 +199,11 @@ func TestQueueWaitLosesNothing(t *testing.T) {
 					tracing.WithBatchSpans(5), tracing.WithQueueWait(time.Minute))
 				var wg sync.WaitGroup
 				for range 4 {
-					wg.Go(func() { endMany(tracer, 250) })
+					wg.Go(func() {
+						for range 250 {
+							endOne(tracer, strings.Repeat("x", 1<<10)) // 16 of them fill what waits as bytes
+						}
+					})
 				}
 				wg.Wait()
 				flush(t, p)
@@ -445,6 +449,58 @@ func TestForceFlushInATraceThatGoesOnConcurrentSafe(t *testing.T) {
 	assert.EqualValues(t, rounds*(noise+1)+1, p.Stats().Exporters[0].Exported)
 	assert.Zero(t, missed, "spans that had ended before ForceFlush and were not exported after it")
 	sumsHold(t, p)
+}
+
+// A span whose end takes long, in a processor, does not hold up those beside it: not in ForceFlush, and
+// not in Shutdown.
+func TestFlushPastASpanThatIsEnding(t *testing.T) {
+	t.Parallel()
+	for name, last := range map[string]func(testing.TB, *tracing.Provider){"ForceFlush": flush, "Shutdown": shutdown} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				release := make(chan struct{})
+				var slow sync.Map
+				tracer, c, p := newTracer(t, tracing.WithProcessor(&processor{onEnding: func(s *tracing.Span) {
+					s.SetAttribute("ending", true)
+					if _, wait := slow.Load(s); wait {
+						<-release
+					}
+				}}))
+				ctx, root := tracer.StartSpan(context.Background(), "root")
+				_, open := tracer.StartSpan(ctx, "open")
+				var wg sync.WaitGroup
+				for i := range 20 {
+					_, held := tracer.StartSpan(ctx, fmt.Sprint("slow ", i))
+					slow.Store(held, true)
+					wg.Go(func() { held.End() })
+					synctest.Wait()
+					_, s := tracer.StartSpan(ctx, fmt.Sprint("quick ", i))
+					full(s, i%4)
+					s.End()
+				}
+				last(t, p)
+				for i := range 20 {
+					d := c.span(t, fmt.Sprint("quick ", i))
+					assert.Len(t, d.Attributes, i%4+1)
+					assert.Len(t, d.Events, i%4)
+					assert.Len(t, d.Links, i%4)
+					assert.Equal(t, root.SpanContext(), d.Parent)
+				}
+				close(release)
+				wg.Wait()
+				open.End()
+				root.End()
+				if name == "ForceFlush" {
+					flush(t, p)
+					assert.Len(t, c.spans(), 42)
+				} else {
+					assert.EqualValues(t, 20, p.Stats().Exporters[0].Dropped.Shutdown, "ended too late")
+				}
+				sumsHold(t, p)
+			})
+		})
+	}
 }
 
 func TestForceFlushReturnsAtItsDeadline(t *testing.T) {

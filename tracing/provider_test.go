@@ -60,6 +60,9 @@ func TestBadOptionsAreNamed(t *testing.T) {
 	_, err = tracing.NewProvider(pipeline(tracing.WithBatchSpans(0)), pipeline(tracing.WithQueueWait(0)))
 	require.ErrorContains(t, err, "WithBatchSpans")
 	require.ErrorContains(t, err, "WithQueueWait")
+	twice := &collector{}
+	_, err = tracing.NewProvider(tracing.WithExporter(twice), tracing.WithExporter(twice))
+	require.ErrorContains(t, err, "WithExporter", "the same exporter is given twice")
 	_, err = sampling.Ratio(1.5)
 	require.Error(t, err)
 }
