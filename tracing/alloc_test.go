@@ -18,7 +18,7 @@ import (
 )
 
 // The guards below bound what the whole process allocates, the worker included. They run a trace
-// 1,000 times and then flush once, so that every span has been encoded and sent within the count.
+// 1,000 times and flush on the way, so that every span has been encoded and sent within the count.
 // The queue takes them all: a dropped block goes back to the pool as well, but it would not have
 // passed the worker.
 
@@ -56,13 +56,9 @@ func (e *countingEncoder) Shutdown(context.Context) error                       
 
 const guardRuns = 1000
 
-// The pool is of the goroutines' processors: what a worker puts on one core is not always there for
-// the program on another, so a block is made anew now and then, about 5 kB for nine spans. The
-// guards allow one in fifty, which is 0.02 blocks, each one allocation, and 11 B a span.
-const (
-	poolMissMallocs = 0.02
-	poolMissBytes   = 110
-)
+// poolMissMallocs is for blocks of records that the pool does not find at once: what a worker gives
+// back on one core is not always there for the program on another. One trace in fifty may make one.
+const poolMissMallocs = 0.02
 
 // runtimeMallocs is for what the runtime and the pipeline's clock allocate beside the code.
 const runtimeMallocs = 0.01
