@@ -74,8 +74,8 @@ func isNil(v any) bool {
 
 // WithExporter adds an exporter with a pipeline of its own: a queue, a worker and batches. Several
 // exporters do not slow each other down. The provider shuts the exporter down. Nil is an error, and so
-// is the same exporter twice. The Go context that an exporter is called with makes spans on this
-// provider no-ops, so that an exporter with a traced client does not feed itself.
+// is the same exporter twice. In the Go context that an exporter is called with this provider starts
+// no spans, so that an exporter with a traced client does not feed itself.
 func WithExporter(e Exporter, opts ...PipelineOption) Option {
 	return optionFunc(func(c *config) {
 		if isNil(e) {

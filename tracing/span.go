@@ -121,7 +121,8 @@ func (s *Span) eventConfig(mono int64, opts []trace.EventOption) (at time.Time, 
 	}
 	cfg = trace.NewEventConfig(opts...)
 	at = cfg.Timestamp()
-	if at != at.Round(0) && s.provider.monoAt(at) >= mono { // it was read after we were called
+	monotonic := at != at.Round(0)                  //nolint:revive // Equal does not tell whether there is a monotonic reading
+	if monotonic && s.provider.monoAt(at) >= mono { // it was read after we were called
 		at = time.Time{}
 	}
 	return at, cfg

@@ -140,21 +140,24 @@ func (t *Tracer) start(ctx context.Context, name string, o *startOptions) (conte
 		return ctx, nil
 	}
 	own, foreign, base := activeIn(ctx)
+	if own == p.suppressed {
+		return ctx, p.suppressed // not own: what the options point to must not leave the stack
+	}
 	if o.parent != nil {
 		own, foreign = o.parent, nil
 	}
 	if o.newRoot {
-		return t.startRoot(ctx, base, p, name, o, trace.SpanContext{}, nil)
+		return t.startTrace(ctx, base, p, name, o, nil)
 	}
 	if own != nil {
-		if own == p.suppressed {
-			return ctx, p.suppressed // not own: what the options point to must not leave the stack
-		}
 		if own.provider == p {
 			return t.startChild(ctx, base, p, name, o, own)
 		}
 		// Of another provider of ours: a local parent, but not our local trace.
 		return t.startRoot(ctx, base, p, name, o, own.SpanContext(), nil)
+	}
+	if foreign == nil && o.remoteParent == nil {
+		return t.startTrace(ctx, base, p, name, o, remote.FromContext(ctx))
 	}
 	var parent trace.SpanContext
 	if foreign != nil {
@@ -163,8 +166,11 @@ func (t *Tracer) start(ctx context.Context, name string, o *startOptions) (conte
 	if o.remoteParent != nil && !parent.IsValid() {
 		parent = o.remoteParent.WithRemote(true)
 	}
+	if !parent.IsValid() {
+		return t.startTrace(ctx, base, p, name, o, remote.FromContext(ctx))
+	}
 	var arrived *remote.Remote
-	if parent.IsRemote() || !parent.IsValid() {
+	if parent.IsRemote() {
 		arrived = remote.FromContext(ctx)
 	}
 	return t.startRoot(ctx, base, p, name, o, parent, arrived)
@@ -211,46 +217,62 @@ func (t *Tracer) startChild(ctx, base context.Context, p *Provider, name string,
 	return s.asContext(), s
 }
 
-// startRoot starts the first span of a trace in this process and provider. parent may be invalid.
-func (t *Tracer) startRoot(ctx, base context.Context, p *Provider, name string, o *startOptions, parent trace.SpanContext, arrived *remote.Remote) (context.Context, *Span) {
-	var trID traceID
-	var id spanID
-	if parent.IsValid() {
-		trID = traceIDOf(parent.TraceID())
-		if arrived != nil && arrived.SpanContext.IsValid() &&
-			(arrived.SpanContext.TraceID() != parent.TraceID() || arrived.SpanContext.SpanID() != parent.SpanID()) {
-			arrived = nil // it speaks of another span
-		}
-		if p.closed.Load() {
-			s := p.unsampled(trID, parent.TraceFlags(), parent.TraceState())
-			return p.passThrough(base, s.identity, spanIDOf(parent.SpanID()))
-		}
-		id = p.newSpanID(ctx, trID)
-	} else {
-		parent = trace.SpanContext{}
-		trID, id = p.newIDs(ctx)
-		if p.closed.Load() {
-			return p.passThrough(base, p.unsampled(trID, 0, trace.TraceState{}).identity, id)
-		}
+// startTrace starts the first span of a trace. arrived may hold a decision without ids.
+func (t *Tracer) startTrace(ctx, base context.Context, p *Provider, name string, o *startOptions, arrived *remote.Remote) (context.Context, *Span) {
+	trID, id := p.newIDs(ctx)
+	if p.closed.Load() {
+		return p.passThrough(base, p.unsampled(trID, 0, trace.TraceState{}).identity, id)
+	}
+	if arrived != nil && arrived.SpanContext.IsValid() {
+		arrived = nil // it speaks of another span
 	}
 	var decision sampling.Decision
 	var result *sampling.Result
-	if o.decided && !parent.IsValid() && (arrived == nil || arrived.Decision == remote.Defer) {
+	if o.decided && (arrived == nil || arrived.Decision == remote.Defer) {
 		if o.sample {
 			decision = sampling.RecordAndSample
 		}
 	} else {
-		decision, result = t.samplerOf(p).ask(ctx, name, o, trID, &parent, arrived)
+		sampler, ok := t.samplerOf(p), false
+		if arrived == nil && sampler.head != nil { // nobody has a say but the trace id
+			decision, ok = sampler.head.SampleHead(sampling.Head{TraceIDHigh: trID.high, TraceIDLow: trID.low})
+		}
+		if !ok {
+			decision, result = sampler.ask(ctx, name, o, trID, &trace.SpanContext{}, arrived)
+		}
 	}
+	if decision != sampling.Drop {
+		return t.record(ctx, base, p, name, o, trID, id, trace.SpanContext{}, arrived, decision, result)
+	}
+	return p.dropRoot(base, trID, id, 0, trace.TraceState{}, result)
+}
+
+// startRoot starts the first span that this provider makes of a trace. parent is valid.
+func (t *Tracer) startRoot(ctx, base context.Context, p *Provider, name string, o *startOptions, parent trace.SpanContext, arrived *remote.Remote) (context.Context, *Span) {
+	trID := traceIDOf(parent.TraceID())
+	if p.closed.Load() {
+		s := p.unsampled(trID, parent.TraceFlags(), parent.TraceState())
+		return p.passThrough(base, s.identity, spanIDOf(parent.SpanID()))
+	}
+	if arrived != nil && arrived.SpanContext.IsValid() &&
+		(arrived.SpanContext.TraceID() != parent.TraceID() || arrived.SpanContext.SpanID() != parent.SpanID()) {
+		arrived = nil // it speaks of another span
+	}
+	id := p.newSpanID(ctx, trID)
+	decision, result := t.samplerOf(p).ask(ctx, name, o, trID, &parent, arrived)
 	if decision != sampling.Drop {
 		return t.record(ctx, base, p, name, o, trID, id, parent, arrived, decision, result)
 	}
-	state := parent.TraceState()
+	return p.dropRoot(base, trID, id, parent.TraceFlags(), parent.TraceState(), result)
+}
+
+// dropRoot makes the handle of a local root that the sampler dropped.
+func (p *Provider) dropRoot(base context.Context, trID traceID, id spanID, flags trace.TraceFlags, state trace.TraceState, result *sampling.Result) (context.Context, *Span) {
 	if result != nil && result.TraceState != nil {
 		state = *result.TraceState
 	}
 	p.shardOf(id).unsampled.Add(1)
-	s := p.unsampled(trID, parent.TraceFlags().WithSampled(false), state)
+	s := p.unsampled(trID, flags.WithSampled(false), state)
 	s.base, s.id = base, id
 	return s.asContext(), s
 }
