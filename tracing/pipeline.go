@@ -226,12 +226,17 @@ func (pl *pipeline) encode(b *block, wait time.Duration) {
 	v := acquireView()
 	v.Resource = pl.provider.resource
 	base := b.spanContext()
+	var parent spanID // whose span context v.Parent is; 0 when it is no plain one
 	for i := range b.records[:b.used] {
 		r := &b.records[i]
 		if r.moved || r.unsampled {
 			continue
 		}
-		r.view(v, &base)
+		r.view(v, &base, parent != 0 && r.parent == parent && r.parentOwn == nil)
+		parent = r.parent
+		if r.parentOwn != nil {
+			parent = 0
+		}
 		out := pl.current()
 		n := len(out.data)
 		data, err := pl.appendSpan(out.data, v)
@@ -294,7 +299,7 @@ func (pl *pipeline) lend(b *block) {
 		}
 		v := acquireView()
 		v.Resource = pl.provider.resource
-		r.view(v, &base)
+		r.view(v, &base, false)
 		out.views = append(out.views, v)
 		out.spans++
 		if out.spans >= pl.cfg.batchSpans {

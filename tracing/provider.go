@@ -329,7 +329,7 @@ func (p *Provider) onEnd(r *record) {
 	v := acquireView()
 	v.Resource = p.resource
 	base := r.block.spanContext()
-	r.view(v, &base)
+	r.view(v, &base, false)
 	for _, proc := range p.processors {
 		proc.OnEnd(v)
 	}

@@ -62,7 +62,12 @@ type extra struct {
 
 // Caps of what a record keeps when it goes back to the pool. They cover what instrumentation
 // libraries set (an HTTP span has about 12 attributes); a larger span's memory goes to the collector.
+//
+// Attributes of no more than keepBytes are not even cleared: they are overwritten soon, or go when the
+// collector empties the pool, and clearing them is the dearest part of giving a record back
+// (docs/adr/0004-what-pooled-records-keep.md).
 const (
+	keepBytes      = 1 << 10
 	keepAttributes = 32
 	keepEvents     = 16
 	keepExtraAttrs = 64
@@ -74,7 +79,9 @@ const inlineAttributes = 4
 // reset makes r blank for reuse and drops every reference but the kept storage. It writes no pointer
 // that is nil already: each such store costs while the garbage collector runs.
 func (r *record) reset() {
-	clear(r.attrs)
+	if r.size > keepBytes {
+		clear(r.attrs)
+	}
 	r.attrs = r.attrs[:0]
 	if cap(r.attrs) > keepAttributes {
 		r.attrs = nil
@@ -248,7 +255,7 @@ const (
 
 // view fills d with what the record holds, but for the resource, which is the same for all spans of a
 // provider. base is the block's span context. d borrows from the record.
-func (r *record) view(d *SpanData, base *trace.SpanContext) {
+func (r *record) view(d *SpanData, base *trace.SpanContext, keepParent bool) {
 	d.SpanContext = base.WithSpanID(r.id.bytes())
 	if r.own != nil {
 		d.SpanContext = r.own.spanContext(r.id)
@@ -256,6 +263,7 @@ func (r *record) view(d *SpanData, base *trace.SpanContext) {
 	switch {
 	case r.root:
 		d.Parent = r.block.parent.spanContext(base)
+	case keepParent:
 	case r.parentOwn != nil:
 		d.Parent = r.parentOwn.spanContext(r.parent)
 	default:
@@ -266,11 +274,12 @@ func (r *record) view(d *SpanData, base *trace.SpanContext) {
 	d.StartTime = time.Unix(0, r.start)
 	d.EndTime = time.Unix(0, r.end)
 	d.Attributes = r.attrs[:len(r.attrs):len(r.attrs)]
-	d.Events, d.Links, d.DroppedEvents, d.DroppedLinks = nil, nil, 0, 0
 	if x := r.extra; x != nil {
 		d.Events = x.events[:len(x.events):len(x.events)]
 		d.Links = x.links[:len(x.links):len(x.links)]
 		d.DroppedEvents, d.DroppedLinks = x.droppedEvents, x.droppedLinks
+	} else if d.Events != nil || d.Links != nil {
+		d.Events, d.Links, d.DroppedEvents, d.DroppedLinks = nil, nil, 0, 0
 	}
 	d.Status = Status{Code: codes.Code(r.status), Description: r.statusDesc}
 	d.Scope = r.scope

@@ -349,6 +349,13 @@ func (t *Tracer) record(ctx, base context.Context, p *Provider, name string, o *
 
 // begin records what Start was given and tells the processors.
 func (s *Span) begin(ctx context.Context, o *startOptions, result *sampling.Result) {
+	if result == nil && len(o.attrs)+len(o.links)+len(s.provider.processors) == 0 {
+		return
+	}
+	s.beginWith(ctx, o, result)
+}
+
+func (s *Span) beginWith(ctx context.Context, o *startOptions, result *sampling.Result) {
 	if result != nil && len(result.Attributes) > 0 {
 		s.SetAttributes(result.Attributes...)
 	}
