@@ -244,7 +244,20 @@ func (t *Tracer) startTrace(ctx, base context.Context, p *Provider, name string,
 	if decision != sampling.Drop {
 		return t.record(ctx, base, p, name, o, trID, id, trace.SpanContext{}, arrived, decision, result)
 	}
-	return p.dropRoot(base, trID, id, 0, trace.TraceState{}, result)
+	if result != nil && result.TraceState != nil {
+		return p.dropRoot(base, trID, id, 0, *result.TraceState)
+	}
+	p.shardOf(id).unsampled.Add(1)
+	s := &unsampledRoot{}
+	s.Span.identity, s.Span.base, s.Span.id = &s.own, base, id
+	s.own.traceInfo, s.own.traceID = &p.unsampledInfo, trID
+	return s.Span.asContext(), &s.Span
+}
+
+// unsampledRoot is the handle of a local root that is not recorded and has no trace state.
+type unsampledRoot struct {
+	Span
+	own identity
 }
 
 // startRoot starts the first span that this provider makes of a trace. parent is valid.
@@ -263,14 +276,15 @@ func (t *Tracer) startRoot(ctx, base context.Context, p *Provider, name string, 
 	if decision != sampling.Drop {
 		return t.record(ctx, base, p, name, o, trID, id, parent, arrived, decision, result)
 	}
-	return p.dropRoot(base, trID, id, parent.TraceFlags(), parent.TraceState(), result)
-}
-
-// dropRoot makes the handle of a local root that the sampler dropped.
-func (p *Provider) dropRoot(base context.Context, trID traceID, id spanID, flags trace.TraceFlags, state trace.TraceState, result *sampling.Result) (context.Context, *Span) {
+	state := parent.TraceState()
 	if result != nil && result.TraceState != nil {
 		state = *result.TraceState
 	}
+	return p.dropRoot(base, trID, id, parent.TraceFlags(), state)
+}
+
+// dropRoot makes the handle of a local root that the sampler dropped.
+func (p *Provider) dropRoot(base context.Context, trID traceID, id spanID, flags trace.TraceFlags, state trace.TraceState) (context.Context, *Span) {
 	p.shardOf(id).unsampled.Add(1)
 	s := p.unsampled(trID, flags.WithSampled(false), state)
 	s.base, s.id = base, id
@@ -303,12 +317,9 @@ func (p *Provider) unsampled(id traceID, flags trace.TraceFlags, state trace.Tra
 		s.Span.identity = &s.id
 		return &s.Span
 	}
-	s := &struct {
-		Span
-		id identity
-	}{}
-	s.id.traceInfo, s.id.traceID, s.id.flags = &p.unsampledInfo, id, flags
-	s.Span.identity = &s.id
+	s := &unsampledRoot{}
+	s.own.traceInfo, s.own.traceID, s.own.flags = &p.unsampledInfo, id, flags
+	s.Span.identity = &s.own
 	return &s.Span
 }
 
