@@ -110,26 +110,14 @@ func attributeValue(value any) attribute.Value {
 		return attribute.BoolValue(v)
 	case int:
 		return attribute.IntValue(v)
-	case int64:
-		return attribute.Int64Value(v)
-	case float64:
-		return attribute.Float64Value(v)
-	case attribute.Value:
-		return v
-	default:
-		return otherValue(v)
-	}
-}
-
-// otherValue makes one of the types that are less common.
-func otherValue(value any) attribute.Value {
-	switch v := value.(type) {
 	case int8:
 		return attribute.Int64Value(int64(v))
 	case int16:
 		return attribute.Int64Value(int64(v))
 	case int32:
 		return attribute.Int64Value(int64(v))
+	case int64:
+		return attribute.Int64Value(v)
 	case uint8:
 		return attribute.Int64Value(int64(v))
 	case uint16:
@@ -144,6 +132,8 @@ func otherValue(value any) attribute.Value {
 		return unsignedValue(uint64(v))
 	case float32:
 		return attribute.Float64Value(float64(v))
+	case float64:
+		return attribute.Float64Value(v)
 	case []bool:
 		return attribute.BoolSliceValue(v)
 	case []int:
@@ -156,6 +146,8 @@ func otherValue(value any) attribute.Value {
 		return attribute.StringSliceValue(v)
 	case []byte:
 		return attribute.ByteSliceValue(v)
+	case attribute.Value:
+		return v
 	default:
 		// Not fmt: it would move the caller's value to the heap.
 		return attribute.StringValue(reflect.TypeOf(value).String())
@@ -188,6 +180,15 @@ func (r *record) removeAttribute(key attribute.Key) {
 // is always the span in ctx. Once a local trace has been handed over in part, the ancestor of an
 // ended span may be forgotten; then the local root stands in, if it is open.
 func (t *Tracer) ActiveSpan(ctx context.Context) *Span {
+	s := t.spanIn(ctx)
+	if s == nil || s.local == nil || s.IsRecording() {
+		return s // one that was sampled out never ends, and is active all the same
+	}
+	return s.local.openAncestor(s.id)
+}
+
+// spanIn returns the span in ctx, ended or not, if the tracer's provider made it, else nil.
+func (t *Tracer) spanIn(ctx context.Context) *Span {
 	p := t.active()
 	if ctx == nil || p == nil {
 		return nil
@@ -196,10 +197,7 @@ func (t *Tracer) ActiveSpan(ctx context.Context) *Span {
 	if s == nil || s.provider != p {
 		return nil
 	}
-	if s.local == nil || s.IsRecording() {
-		return s // one that was sampled out never ends, and is active all the same
-	}
-	return s.local.openAncestor(s.id)
+	return s
 }
 
 // openAncestor returns the nearest open ancestor of an ended span, or nil.
@@ -245,12 +243,8 @@ func (t *Tracer) SetActiveSpan(ctx context.Context, s *Span) context.Context {
 // RootSpan returns the local root of the trace in ctx: the first span that this provider made of it
 // in this process. It is nil when there is none, or when the trace is not recorded.
 func (t *Tracer) RootSpan(ctx context.Context) *Span {
-	p := t.active()
-	if ctx == nil || p == nil {
-		return nil
-	}
-	s, _, _ := activeIn(ctx)
-	if s == nil || s.provider != p || s.local == nil {
+	s := t.spanIn(ctx)
+	if s == nil || s.local == nil {
 		return nil
 	}
 	return &s.local.root

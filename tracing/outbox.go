@@ -23,9 +23,14 @@ type outbox struct {
 // put adds a batch.
 func (o *outbox) put(b *batch) {
 	o.mu.Lock()
+	o.add(b)
+	o.mu.Unlock()
+}
+
+// add puts a batch behind the others and wakes the sender. Needs o.mu.
+func (o *outbox) add(b *batch) {
 	o.list = append(o.list, b)
 	o.bytes += len(b.data)
-	o.mu.Unlock()
 	o.tell()
 }
 
@@ -57,10 +62,8 @@ func (o *outbox) putBounded(b *batch, d time.Duration, stop <-chan struct{}) boo
 		}
 		o.mu.Lock()
 	}
-	o.list = append(o.list, b)
-	o.bytes += len(b.data)
+	o.add(b)
 	o.mu.Unlock()
-	o.tell()
 	return true
 }
 

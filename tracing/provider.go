@@ -160,13 +160,14 @@ func newTracer(name string, opts []TracerOption) *Tracer {
 	return t
 }
 
-func (p *Provider) memo(key tracerKey, make func() *Tracer) *Tracer {
+// memo returns the tracer of key, created at the first call.
+func (p *Provider) memo(key tracerKey, create func() *Tracer) *Tracer {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if t, ok := p.tracers[key]; ok {
 		return t
 	}
-	t := make()
+	t := create()
 	if len(p.tracers) < maxTracers && p.tracers != nil {
 		p.tracers[key] = t
 	}

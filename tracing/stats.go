@@ -61,7 +61,7 @@ type DroppedStats struct {
 	Rejected uint64
 	// Shutdown: it was still waiting when Shutdown's deadline passed.
 	Shutdown uint64
-	// Abandoned: it was lent to an exporter that ignored the deadline of its call.
+	// Abandoned: it was with an exporter that ignored its deadline when Shutdown gave up waiting.
 	Abandoned uint64
 }
 
