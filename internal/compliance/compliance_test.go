@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package compliance_test
+
+import (
+	"flag"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+var update = flag.Bool("update", false, "write docs/otel-compliance.md")
+
+const (
+	root = "../.."
+	page = root + "/docs/otel-compliance.md"
+)
+
+// findTests returns the tests of all modules of the repository that show a row, and the file of each.
+func findTests(t *testing.T) map[string]string {
+	t.Helper()
+	places := map[string]string{}
+	err := filepath.WalkDir(root, func(name string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && (strings.HasPrefix(d.Name(), ".") && name != root || d.Name() == "testdata") {
+			return filepath.SkipDir
+		}
+		if d.IsDir() || !strings.HasSuffix(name, "_test.go") {
+			return nil
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.SkipObjectResolution)
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(root, name)
+		for _, decl := range file.Decls {
+			fn, ok := decl.(*ast.FuncDecl)
+			if !ok || fn.Recv != nil || !strings.HasPrefix(fn.Name.Name, testPrefix) {
+				continue
+			}
+			if other, twice := places[fn.Name.Name]; twice {
+				t.Errorf("%s is in %s and in %s: a page cannot tell them apart", fn.Name.Name, other, rel)
+			}
+			places[fn.Name.Name] = filepath.ToSlash(rel)
+		}
+		return err
+	})
+	require.NoError(t, err)
+	return places
+}
+
+// path names a row on the list pending and in messages.
+func path(s *section, r *row) string { return s.name + "/" + r.group + "/" + r.feature }
+
+func TestEveryRowHasATestOrAReason(t *testing.T) {
+	t.Parallel()
+	places := findTests(t)
+	seen, used, open := map[string]bool{}, map[string]bool{}, []string{}
+	for i := range sections {
+		s := &sections[i]
+		for j := range s.rows {
+			r := &s.rows[j]
+			name := path(s, r)
+			assert.False(t, seen[name], "%s: twice", name)
+			seen[name] = true
+			assert.NotEqual(t, ambiguous, r.state(), "%s: give tests or one reason", name)
+			if len(r.tests) == 0 && r.state() == unshown {
+				open = append(open, name)
+			}
+			assert.True(t, s.matrix || r.upstream == "", "%s: only the matrix speaks of the Go SDK", name)
+			assert.NotContains(t, r.feature+r.reason(), "|", "%s: would end a cell of the table", name)
+			for _, test := range r.tests {
+				used[test] = true
+				if !slices.Contains(pending, test) {
+					assert.Contains(t, places, test, "%s: no such test", name)
+				}
+			}
+		}
+	}
+	for _, name := range pending {
+		assert.True(t, used[name] || slices.Contains(open, name), "%s: nothing waits for it", name)
+	}
+	for _, name := range open {
+		assert.Contains(t, pending, name, "a row without a test and without a reason")
+	}
+	for test, file := range places {
+		assert.True(t, used[test] || len(pending) > 0, "%s in %s: belongs to no row", test, file)
+	}
+}
+
+func TestPageIsWhatTheRowsSay(t *testing.T) {
+	t.Parallel()
+	want := document(findTests(t))
+	if *update {
+		require.NoError(t, os.WriteFile(page, []byte(want), 0o644))
+	}
+	got, err := os.ReadFile(page)
+	require.NoError(t, err)
+	if string(got) != want {
+		lines := strings.Split(string(got), "\n")
+		for i, line := range strings.Split(want, "\n") {
+			if i >= len(lines) || lines[i] != line {
+				require.Failf(t, "docs/otel-compliance.md is out of date", "line %d should be %q; run go test ./internal/compliance -update", i+1, line)
+			}
+		}
+		require.Fail(t, "docs/otel-compliance.md is longer than it should be: run go test ./internal/compliance -update")
+	}
+}
+
+// The counts of the matrix's rows, so that none is lost: the specification's own sums.
+func TestMatrixIsWhole(t *testing.T) {
+	t.Parallel()
+	want := map[string]int{"Traces": 64, "Baggage": 2, "Resource": 7, "Context Propagation": 19, "Environment Variables": 20}
+	got := map[string]int{}
+	for _, s := range sections {
+		if s.matrix {
+			got[s.name] = len(s.rows)
+			assert.True(t, slices.ContainsFunc(s.rows, func(r row) bool { return r.upstream != "" }), s.name)
+		}
+	}
+	assert.Equal(t, want, got)
+}

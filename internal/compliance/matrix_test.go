@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package compliance_test
+
+var baggage = section{
+	name:   "Baggage",
+	source: matrixSource,
+	matrix: true,
+	rows: []row{
+		{feature: "Basic support", upstream: "+"},
+		{feature: "Use official header name `baggage`", upstream: "+"},
+	},
+}
+
+var resource = section{
+	name:   "Resource",
+	source: matrixSource,
+	matrix: true,
+	rows: []row{
+		{feature: "Create from Attributes", upstream: "+"},
+		{feature: "Create empty", upstream: "+"},
+		{feature: "Merge (v2)", upstream: "+"},
+		{feature: "Retrieve attributes", upstream: "+"},
+		{feature: "Default value for service.name", upstream: "+"},
+		{feature: "Resource detector interface/mechanism", upstream: "+"},
+		{feature: "Resource detectors populate Schema URL", upstream: "+"},
+	},
+}
+
+var contextPropagation = section{
+	name:   "Context Propagation",
+	source: matrixSource,
+	matrix: true,
+	rows: []row{
+		{feature: "Create Context Key", upstream: "+", none: "the context is Go's `context.Context`; spandrel adds no second one"},
+		{feature: "Get value from Context", upstream: "+", none: "the context is Go's `context.Context`; spandrel adds no second one"},
+		{feature: "Set value for Context", upstream: "+", none: "the context is Go's `context.Context`; spandrel adds no second one"},
+		{feature: "Attach Context", upstream: "N/A", none: "Go has no implicit context: it is passed as an argument"},
+		{feature: "Detach Context", upstream: "N/A", none: "Go has no implicit context: it is passed as an argument"},
+		{feature: "Get current Context", upstream: "N/A", none: "Go has no implicit context: it is passed as an argument"},
+		{feature: "Composite Propagator", upstream: "+"},
+		{feature: "Global Propagator", upstream: "+"},
+		{feature: "TraceContext Propagator", upstream: "+"},
+		{feature: "B3 Propagator", upstream: "+"},
+		{feature: "Jaeger Propagator", optional: true, upstream: "+"},
+		{feature: "OT Propagator", optional: true, upstream: "+"},
+		{feature: "OpenCensus Binary Propagator", upstream: "+"},
+		{feature: "TextMapPropagator", upstream: "+"},
+		{feature: "Fields", upstream: "+"},
+		{feature: "Setter argument", optional: true, upstream: "N/A", none: "in Go the carrier sets, gets and lists its keys by itself (`propagation.TextMapCarrier`)"},
+		{feature: "Getter argument", optional: true, upstream: "N/A", none: "in Go the carrier sets, gets and lists its keys by itself (`propagation.TextMapCarrier`)"},
+		{feature: "Getter argument returning Keys", optional: true, upstream: "N/A", none: "in Go the carrier sets, gets and lists its keys by itself (`propagation.TextMapCarrier`)"},
+		{feature: "Environment Variables as Context Propagation Carriers", upstream: "+"},
+	},
+}
+
+var environment = section{
+	name:   "Environment Variables",
+	source: matrixSource,
+	matrix: true,
+	rows: []row{
+		{feature: "OTEL_SDK_DISABLED", upstream: "-"},
+		{feature: "OTEL_RESOURCE_ATTRIBUTES", upstream: "+"},
+		{feature: "OTEL_SERVICE_NAME", upstream: "+"},
+		{feature: "OTEL_LOG_LEVEL", upstream: "-"},
+		{feature: "OTEL_PROPAGATORS", upstream: "-"},
+		{feature: "OTEL_BSP_*", upstream: "+"},
+		{feature: "OTEL_EXPORTER_OTLP_*", upstream: "+", later: "with the OTLP exporter"},
+		{feature: "OTEL_EXPORTER_ZIPKIN_*", upstream: "+", later: "with the package that reads an exporter from the environment"},
+		{feature: "OTEL_TRACES_EXPORTER", upstream: "-", later: "with the package that reads an exporter from the environment"},
+		{feature: "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", upstream: "+"},
+		{feature: "OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", upstream: "+"},
+		{feature: "OTEL_SPAN_EVENT_COUNT_LIMIT", upstream: "+"},
+		{feature: "OTEL_SPAN_LINK_COUNT_LIMIT", upstream: "+"},
+		{feature: "OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT", upstream: "+"},
+		{feature: "OTEL_LINK_ATTRIBUTE_COUNT_LIMIT", upstream: "+"},
+		{feature: "OTEL_TRACES_SAMPLER", upstream: "+"},
+		{feature: "OTEL_TRACES_SAMPLER_ARG", upstream: "+"},
+		{feature: "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", upstream: "+"},
+		{feature: "OTEL_ATTRIBUTE_COUNT_LIMIT", upstream: "+"},
+		{feature: "OTEL_CONFIG_FILE", upstream: "+", later: "declarative configuration is in Development, and comes after the exporters"},
+	},
+}
