@@ -4,73 +4,98 @@ package tracing
 
 import (
 	"fmt"
+	"strings"
 
 	"go.opentelemetry.io/otel/attribute"
 )
 
 // SpanLimits bounds what one span may hold. In each field 0 means the default and a negative number
-// means no limit. What a limit refuses is counted on the span ([SpanData.DroppedAttributes] and its
-// neighbours). Source: OpenTelemetry specification, trace/sdk.md, "Span Limits".
+// means no limit. What a count refuses is counted on the span ([SpanData.DroppedAttributes] and its
+// neighbours), and the provider logs it once; what is cut is not counted. The environment can change
+// the defaults, also to "none at all". Source: OpenTelemetry specification, trace/sdk.md, "Span
+// Limits", and common/README.md, "Attribute Limits".
 type SpanLimits struct {
-	// Attributes, Events and Links bound the number of each on one span. Default 128.
+	// Attributes, Events and Links bound the number of each on one span. The attributes that come
+	// first stay, and of events and links those that come last. Default 128.
 	Attributes, Events, Links int
 	// AttributesPerEvent and AttributesPerLink bound the attributes of one event, of one link.
 	// Default 128.
 	AttributesPerEvent, AttributesPerLink int
-	// AttributeValueLength bounds the length of a string value and of each string in a string slice,
-	// in bytes; longer ones are cut at a UTF-8 boundary. Default: no limit.
+	// AttributeValueLength bounds the length of a string, in characters (code points; each byte that
+	// is not UTF-8 is one), and of a byte slice, in bytes; longer ones are cut. It holds for each
+	// string and byte slice inside a slice or a map, at any depth, but not for keys. Default: no
+	// limit.
 	AttributeValueLength int
+	// AttributeValueDepth bounds how deep slices and maps may stand in each other: a value is at
+	// depth 1 and its elements at 2. A slice, of whatever type, or map that is deeper becomes an empty
+	// value. It holds for the attributes of scopes too. Exporters walk values by recursion: do not
+	// lift the limit where the depth comes from a program's input. Default 64.
+	AttributeValueDepth int
 }
 
 const (
 	defaultCountLimit = 128
+	defaultDepthLimit = 64
 	unlimited         = int(^uint(0) >> 1)
 )
 
-// resolved replaces 0 by the default and negative numbers by the largest int.
-func (l SpanLimits) resolved() SpanLimits {
-	for _, f := range []*int{
-		&l.Attributes, &l.Events, &l.Links, &l.AttributesPerEvent, &l.AttributesPerLink,
+// over replaces 0 by what base has and negative numbers by the largest int. In what it returns, as in
+// base, 0 means none.
+func (l SpanLimits) over(base *SpanLimits) SpanLimits {
+	for _, f := range []struct {
+		n    *int
+		base int
+	}{
+		{&l.Attributes, base.Attributes},
+		{&l.Events, base.Events},
+		{&l.Links, base.Links},
+		{&l.AttributesPerEvent, base.AttributesPerEvent},
+		{&l.AttributesPerLink, base.AttributesPerLink},
+		{&l.AttributeValueLength, base.AttributeValueLength},
+		{&l.AttributeValueDepth, base.AttributeValueDepth},
 	} {
-		*f = resolveLimit(*f, defaultCountLimit)
+		switch {
+		case *f.n == 0:
+			*f.n = f.base
+		case *f.n < 0:
+			*f.n = unlimited
+		}
 	}
-	l.AttributeValueLength = resolveLimit(l.AttributeValueLength, unlimited)
 	return l
 }
 
-func resolveLimit(n, def int) int {
-	switch {
-	case n == 0:
-		return def
-	case n < 0:
-		return unlimited
-	default:
-		return n
+// defaultLimits are the specification's.
+func defaultLimits() SpanLimits {
+	return SpanLimits{
+		Attributes:           defaultCountLimit,
+		Events:               defaultCountLimit,
+		Links:                defaultCountLimit,
+		AttributesPerEvent:   defaultCountLimit,
+		AttributesPerLink:    defaultCountLimit,
+		AttributeValueLength: unlimited,
+		AttributeValueDepth:  defaultDepthLimit,
 	}
 }
 
 // setAttribute stores kv in attrs: the last value of a key wins and keeps the key's place. It
-// returns the extended slice, by how many bytes the span grew, and false if the limit refused kv.
-func setAttribute(attrs []attribute.KeyValue, kv *attribute.KeyValue, limit, valueLimit int) ([]attribute.KeyValue, int, bool) {
+// returns the extended slice, by how many bytes the span grew, and false if the limit, a number of
+// attributes, refused kv.
+func (l *SpanLimits) setAttribute(attrs []attribute.KeyValue, kv *attribute.KeyValue, limit int) ([]attribute.KeyValue, int, bool) {
 	if kv.Key == "" {
 		return attrs, 0, false
 	}
 	for i := range attrs {
 		if attrs[i].Key == kv.Key {
 			before := attributeSize(&attrs[i])
-			attrs[i].Value = limitValue(kv.Value, valueLimit)
-			return attrs, attributeSize(&attrs[i]) - before, true
+			attrs[i].Value = kv.Value
+			return attrs, l.fit(&attrs[i]) - before, true
 		}
 	}
 	if len(attrs) >= limit {
 		return attrs, 0, false
 	}
 	attrs = append(attrs, *kv)
-	last := &attrs[len(attrs)-1]
-	if valueLimit != unlimited {
-		last.Value = limitValue(last.Value, valueLimit)
-	}
-	return attrs, attributeSize(last), true
+	return attrs, l.fit(&attrs[len(attrs)-1]), true
 }
 
 // distinct says whether all keys are valid and no key stands twice. It looks at few attributes only:
@@ -93,48 +118,132 @@ func distinct(kvs []attribute.KeyValue) bool {
 	return true
 }
 
-// limitValue cuts strings that are longer than n bytes.
-func limitValue(v attribute.Value, n int) attribute.Value {
-	if n == unlimited {
-		return v
-	}
-	switch v.Type() {
+// fit makes the value of kv keep the limits and returns the attribute's size (see attributeSize).
+// Simple values, which are nearly all, it leaves as they are at the cost of a look.
+func (l *SpanLimits) fit(kv *attribute.KeyValue) int {
+	switch kv.Value.Type() {
+	case attribute.EMPTY, attribute.BOOL, attribute.INT64, attribute.FLOAT64:
+		return len(kv.Key)
 	case attribute.STRING:
-		if s := v.AsString(); len(s) > n {
-			return attribute.StringValue(truncate(s, n))
+		if n := len(kv.Value.AsString()); n <= l.AttributeValueLength { // bytes, so characters too
+			return len(kv.Key) + n
 		}
-	case attribute.STRINGSLICE:
-		list := v.AsStringSlice() // a copy
-		for i := range list {
-			list[i] = truncate(list[i], n)
-		}
-		return attribute.StringSliceValue(list)
 	}
-	return v
+	v, size, changed := l.fitValue(kv.Value, 1)
+	if changed {
+		kv.Value = v
+	}
+	return len(kv.Key) + size
 }
 
-// truncate cuts s to at most n bytes without splitting a UTF-8 sequence.
+// valueBytes is the size of one attribute.Value (64-bit machines).
+const valueBytes = 48
+
+// fitValue returns what the limits leave of a value at the given depth, the bytes that it keeps alive
+// outside its own struct, and whether it differs from v. In maps the last value of a key wins.
+//
+// Package attribute gives slices and maps out as copies only: each of them costs one or two
+// allocations here. Byte slices do not; the compiler removes the copy.
+func (l *SpanLimits) fitValue(v attribute.Value, depth int) (_ attribute.Value, size int, changed bool) {
+	switch v.Type() {
+	case attribute.EMPTY, attribute.BOOL, attribute.INT64, attribute.FLOAT64:
+		return v, 0, false
+	case attribute.STRING:
+		s := v.AsString()
+		if cut := truncate(s, l.AttributeValueLength); len(cut) < len(s) {
+			return attribute.StringValue(cut), len(cut), true
+		}
+		return v, len(s), false
+	}
+	if depth > l.AttributeValueDepth {
+		return attribute.Value{}, 0, true
+	}
+	switch v.Type() {
+	case attribute.BYTESLICE:
+		size = len(v.AsByteSlice())
+		if size > l.AttributeValueLength {
+			size, changed = l.AttributeValueLength, true
+			v = attribute.ByteSliceValue(v.AsByteSlice()[:size])
+		}
+	case attribute.BOOLSLICE:
+		size = len(v.AsBoolSlice())
+	case attribute.INT64SLICE:
+		size = 8 * len(v.AsInt64Slice())
+	case attribute.FLOAT64SLICE:
+		size = 8 * len(v.AsFloat64Slice())
+	case attribute.STRINGSLICE:
+		list := v.AsStringSlice()
+		for i, s := range list {
+			list[i] = truncate(s, l.AttributeValueLength)
+			size += 16 + len(list[i])
+			changed = changed || len(list[i]) < len(s)
+		}
+		if changed {
+			v = attribute.StringSliceValue(list)
+		}
+	case attribute.SLICE:
+		list := v.AsSlice()
+		for i := range list {
+			e, n, c := l.fitValue(list[i], depth+1)
+			list[i] = e
+			size += valueBytes + n
+			changed = changed || c
+		}
+		if changed {
+			v = attribute.SliceValue(list...)
+		}
+	case attribute.MAP:
+		list := v.AsMap() // sorted by key; those of one key stand as they were given
+		kept := list[:0]
+		for i, kv := range list {
+			if i+1 < len(list) && list[i+1].Key == kv.Key {
+				changed = true
+				continue
+			}
+			e, n, c := l.fitValue(kv.Value, depth+1)
+			kept = append(kept, attribute.KeyValue{Key: kv.Key, Value: e})
+			size += 16 + valueBytes + len(kv.Key) + n
+			changed = changed || c
+		}
+		if changed {
+			v = attribute.MapValue(kept...)
+		}
+	}
+	return v, size, changed
+}
+
+// truncate cuts s to at most n characters. What it cuts is a copy: a part of s would keep all of s in
+// memory, past the bounds of the queues.
 func truncate(s string, n int) string {
 	if len(s) <= n {
 		return s
 	}
-	for n > 0 && s[n]&0xC0 == 0x80 { // a continuation byte: its sequence began earlier
+	for i := range s {
+		if n == 0 {
+			return strings.Clone(s[:i])
+		}
 		n--
 	}
-	return s[:n]
+	return s
+}
+
+// scopeAttributes returns the attributes of an instrumentation scope, which only the depth bounds, as
+// in OpenTelemetry's own SDK: they come from the program's text.
+func (l *SpanLimits) scopeAttributes(set attribute.Set) []attribute.KeyValue {
+	attrs := set.ToSlice() // a copy
+	depth := SpanLimits{AttributeValueLength: unlimited, AttributeValueDepth: l.AttributeValueDepth}
+	for i := range attrs {
+		depth.fit(&attrs[i])
+	}
+	return attrs
 }
 
 // attributeSize estimates the bytes that an attribute keeps alive outside its own struct. It is
 // exact for strings, which is what makes spans large.
 func attributeSize(kv *attribute.KeyValue) int {
-	switch kv.Value.Type() {
-	case attribute.EMPTY, attribute.BOOL, attribute.INT64, attribute.FLOAT64:
-		return len(kv.Key)
-	case attribute.STRING:
-		return len(kv.Key) + len(kv.Value.AsString())
-	default:
-		return len(kv.Key) + valueSize(kv.Value)
-	}
+	stored := *kv
+	none := SpanLimits{AttributeValueLength: unlimited, AttributeValueDepth: unlimited}
+	return none.fit(&stored)
 }
 
 func attributesSize(kvs []attribute.KeyValue) int {
@@ -145,34 +254,21 @@ func attributesSize(kvs []attribute.KeyValue) int {
 	return n
 }
 
-func valueSize(v attribute.Value) int {
-	const valueBytes = 48 // of one attribute.Value
-	n := 0
-	switch v.Type() {
-	case attribute.STRING:
-		n = len(v.AsString())
-	case attribute.BOOLSLICE:
-		n = len(v.AsBoolSlice())
-	case attribute.INT64SLICE:
-		n = 8 * len(v.AsInt64Slice())
-	case attribute.FLOAT64SLICE:
-		n = 8 * len(v.AsFloat64Slice())
-	case attribute.STRINGSLICE:
-		for _, s := range v.AsStringSlice() {
-			n += 16 + len(s)
-		}
-	case attribute.BYTESLICE:
-		n = len(v.AsByteSlice())
-	case attribute.SLICE:
-		for _, e := range v.AsSlice() {
-			n += valueBytes + valueSize(e)
-		}
-	case attribute.MAP:
-		for _, kv := range v.AsMap() {
-			n += 16 + valueBytes + len(kv.Key) + valueSize(kv.Value)
-		}
+// warnLimits logs, once for a provider, that a span lost something. The worker calls it: where the
+// limits refuse, the program holds the span's lock.
+func (p *Provider) warnLimits(d *SpanData) {
+	attrs := d.DroppedAttributes
+	for i := range d.Events {
+		attrs += d.Events[i].DroppedAttributes
 	}
-	return n
+	for i := range d.Links {
+		attrs += d.Links[i].DroppedAttributes
+	}
+	if attrs+d.DroppedEvents+d.DroppedLinks == 0 || p.limitsWarned.Load() || p.limitsWarned.Swap(true) {
+		return
+	}
+	p.logger.Warn("spandrel: a span lost what its limits refuse; further spans are not logged",
+		"span", d.Name, "attributes", attrs, "events", d.DroppedEvents, "links", d.DroppedLinks)
 }
 
 // checkPositive reports an option whose number must be positive.

@@ -233,6 +233,7 @@ func (pl *pipeline) encode(b *block, wait time.Duration) {
 			continue
 		}
 		r.view(v, &base, parent != 0 && r.parent == parent && r.parentOwn == nil)
+		pl.provider.warnLimits(v)
 		parent = r.parent
 		if r.parentOwn != nil {
 			parent = 0
@@ -300,6 +301,7 @@ func (pl *pipeline) lend(b *block) {
 		v := acquireView()
 		v.Resource = pl.provider.resource
 		r.view(v, &base, false)
+		pl.provider.warnLimits(v)
 		out.views = append(out.views, v)
 		out.spans++
 		if out.spans >= pl.cfg.batchSpans {

@@ -22,7 +22,7 @@ import (
 type Provider struct {
 	embedded.TracerProvider
 	resource      *Resource
-	limits        SpanLimits // resolved
+	limits        SpanLimits // in which 0 means none
 	ids           IDGenerator
 	processors    []Processor
 	pipelines     []*pipeline
@@ -37,6 +37,7 @@ type Provider struct {
 	sampler atomic.Pointer[samplerChoice]
 	closed  atomic.Bool // set by Shutdown: no span is recorded any more
 
+	limitsWarned           atomic.Bool // by warnLimits
 	startedLate, endedLate atomic.Uint64
 	unfinished             atomic.Uint64 // spans that Shutdown found open
 
@@ -76,9 +77,10 @@ func NewProvider(opts ...Option) (*Provider, error) {
 		return nil, err
 	}
 	learnSpanKey()
+	defaults := defaultLimits()
 	p := &Provider{
 		resource:     defaultResource(c.attrs),
-		limits:       c.limits.resolved(),
+		limits:       c.limits.over(&defaults),
 		ids:          c.ids,
 		processors:   c.processors,
 		logger:       c.logger,
@@ -129,7 +131,7 @@ func (p *Provider) Tracer(name string, opts ...trace.TracerOption) trace.Tracer 
 	}
 	return p.memo(key, func() *Tracer {
 		return &Tracer{provider: p, noop: p.noop, scope: &Scope{
-			Name: name, Version: key.version, SchemaURL: key.schemaURL, Attributes: attrs.ToSlice(),
+			Name: name, Version: key.version, SchemaURL: key.schemaURL, Attributes: p.limits.scopeAttributes(attrs),
 		}}
 	})
 }

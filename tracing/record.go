@@ -3,6 +3,7 @@
 package tracing
 
 import (
+	"slices"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -126,18 +127,18 @@ func (r *record) more() *extra {
 }
 
 func (r *record) setAttributes(l *SpanLimits, kvs []attribute.KeyValue) {
-	if len(r.attrs) == 0 && len(kvs) <= l.Attributes && l.AttributeValueLength == unlimited && distinct(kvs) {
+	if len(r.attrs) == 0 && len(kvs) <= l.Attributes && distinct(kvs) {
 		// The first ones, as a span mostly gets them: copied in one go.
 		r.attrs = append(r.attrs, kvs...)
-		for i := range kvs {
-			r.size += attributeSize(&kvs[i])
+		for i := range r.attrs {
+			r.size += l.fit(&r.attrs[i])
 		}
 		return
 	}
 	for i := range kvs {
 		var grown int
 		var ok bool
-		r.attrs, grown, ok = setAttribute(r.attrs, &kvs[i], l.Attributes, l.AttributeValueLength)
+		r.attrs, grown, ok = l.setAttribute(r.attrs, &kvs[i], l.Attributes)
 		r.size += grown
 		if !ok {
 			r.dropped++
@@ -145,27 +146,36 @@ func (r *record) setAttributes(l *SpanLimits, kvs []attribute.KeyValue) {
 	}
 }
 
-// copyAttributes copies the valid ones of kvs, at most limit, into the extra storage.
-func (r *record) copyAttributes(kvs []attribute.KeyValue, limit, valueLimit int) (kept []attribute.KeyValue, dropped int) {
+// copyAttributes copies the valid ones of kvs, at most limit and one for each key, into the extra
+// storage, and adds their size.
+func (r *record) copyAttributes(l *SpanLimits, kvs []attribute.KeyValue, limit int) (kept []attribute.KeyValue, dropped int) {
 	if len(kvs) == 0 {
 		return nil, 0
 	}
 	x := r.more()
 	from := len(x.kvs)
+	x.kvs = slices.Grow(x.kvs, min(len(kvs), limit))
+	kept = x.kvs[from:]
 	for i := range kvs {
-		if kvs[i].Key == "" || len(x.kvs)-from >= limit {
+		var grown int
+		var ok bool
+		kept, grown, ok = l.setAttribute(kept, &kvs[i], limit) // there is room: it never moves
+		r.size += grown
+		if !ok {
 			dropped++
-			continue
 		}
-		kv := kvs[i]
-		kv.Value = limitValue(kv.Value, valueLimit)
-		x.kvs = append(x.kvs, kv)
 	}
-	return x.kvs[from:len(x.kvs):len(x.kvs)], dropped
+	r.size += len(kept) * attributeBytes
+	x.kvs = x.kvs[:from+len(kept)]
+	return slices.Clip(kept), dropped
 }
 
 func (r *record) addEvent(l *SpanLimits, name string, at time.Time, kvs []attribute.KeyValue) {
 	x := r.more()
+	if l.Events == 0 {
+		x.droppedEvents++
+		return
+	}
 	if len(x.events) >= l.Events {
 		// The oldest goes, as in the OpenTelemetry SDK: the last events are those near the failure.
 		x.droppedEvents++
@@ -174,27 +184,32 @@ func (r *record) addEvent(l *SpanLimits, name string, at time.Time, kvs []attrib
 		x.events = x.events[:len(x.events)-1]
 		x.compact()
 	}
-	kept, dropped := r.copyAttributes(kvs, l.AttributesPerEvent, l.AttributeValueLength)
+	kept, dropped := r.copyAttributes(l, kvs, l.AttributesPerEvent)
 	x.events = append(x.events, Event{Name: name, Time: at, Attributes: kept, DroppedAttributes: dropped})
-	r.size += eventBytes + len(name) + attributesSize(kept)
+	r.size += eventBytes + len(name)
 }
 
 func (r *record) addLink(l *SpanLimits, link trace.Link) {
 	x := r.more()
+	if l.Links == 0 {
+		x.droppedLinks++
+		return
+	}
 	if len(x.links) >= l.Links {
 		x.droppedLinks++
-		r.size -= linkSize(&x.links[0])
+		r.size -= linkSize(&x.links[0]) + attributesSize(x.links[0].Attributes)
 		copy(x.links, x.links[1:])
 		x.links = x.links[:len(x.links)-1]
 		x.compact()
 	}
-	kept, dropped := r.copyAttributes(link.Attributes, l.AttributesPerLink, l.AttributeValueLength)
+	kept, dropped := r.copyAttributes(l, link.Attributes, l.AttributesPerLink)
 	x.links = append(x.links, Link{SpanContext: link.SpanContext, Attributes: kept, DroppedAttributes: dropped})
 	r.size += linkSize(&x.links[len(x.links)-1])
 }
 
+// linkSize estimates the bytes of a link without its attributes.
 func linkSize(l *Link) int {
-	return linkBytes + traceStateBytes*l.SpanContext.TraceState().Len() + attributesSize(l.Attributes)
+	return linkBytes + traceStateBytes*l.SpanContext.TraceState().Len()
 }
 
 // compact gives the attributes of evicted events and links back, once they outnumber the others.
@@ -240,7 +255,7 @@ func (r *record) setStatus(code codes.Code, description string) {
 // limit refuses it.
 func (r *record) markUnfinished() {
 	mark := attribute.Bool("span.unfinished", true)
-	r.attrs, _, _ = setAttribute(r.attrs, &mark, unlimited, unlimited)
+	r.attrs, _, _ = (&SpanLimits{}).setAttribute(r.attrs, &mark, unlimited)
 }
 
 // Sizes for the estimate of a record's bytes (64-bit machines).

@@ -415,7 +415,7 @@ func TestEmptyKeysAreRefusedAndCounted(t *testing.T) {
 	assert.Equal(t, 1, d.Links[0].DroppedAttributes)
 }
 
-func TestLongValuesAreCutAtAUTF8Boundary(t *testing.T) {
+func TestLongValuesAreCutAtACharacter(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		limit    int
@@ -423,13 +423,14 @@ func TestLongValuesAreCutAtAUTF8Boundary(t *testing.T) {
 	}{
 		{3, "abc", "abc"},
 		{3, "abcd", "abc"},
-		{3, "äöü", "ä"},
-		{4, "äöü", "äö"},
-		{2, "€", ""},
-		{3, "€", "€"},
-		{5, "a€€", "a€"},
-		{3, "😀", ""},
-		{5, "😀b", "😀b"},
+		{3, "äöü", "äöü"},
+		{2, "äöü", "äö"},
+		{1, "€", "€"},
+		{2, "a€€", "a€"},
+		{1, "😀b", "😀"},
+		{2, "\xff\xfe\xfd", "\xff\xfe"}, // no UTF-8: each byte counts
+		{2, "a\xe2\x82b", "a\xe2"},
+		{1, "\uFFFD\uFFFD", "\uFFFD"},
 		{-1, strings.Repeat("x", 1000), strings.Repeat("x", 1000)},
 		{0, strings.Repeat("x", 1000), strings.Repeat("x", 1000)},
 	} {
@@ -442,9 +443,9 @@ func TestLongValuesAreCutAtAUTF8Boundary(t *testing.T) {
 			s.AddLink(trace.Link{SpanContext: remoteParent(true), Attributes: kvs})
 		}, tracing.WithSpanLimits(tracing.SpanLimits{AttributeValueLength: tt.limit}))
 		want := []attribute.KeyValue{attribute.String("s", tt.want), attribute.StringSlice("l", []string{tt.want, "", "a"}), attribute.Int("i", 123456789)}
-		assert.Equal(t, want, d.Attributes, "%d bytes of %q", tt.limit, tt.in)
-		assert.Equal(t, want, d.Events[0].Attributes, "%d bytes of %q", tt.limit, tt.in)
-		assert.Equal(t, want, d.Links[0].Attributes, "%d bytes of %q", tt.limit, tt.in)
+		assert.Equal(t, want, d.Attributes, "%d characters of %q", tt.limit, tt.in)
+		assert.Equal(t, want, d.Events[0].Attributes, "%d characters of %q", tt.limit, tt.in)
+		assert.Equal(t, want, d.Links[0].Attributes, "%d characters of %q", tt.limit, tt.in)
 		assert.Equal(t, tt.in, list[0], "what the caller gave is as it was")
 	}
 }
