@@ -258,8 +258,8 @@ func sumsHold(t testing.TB, p *tracing.Provider) {
 	s := p.Stats()
 	assert.Equal(t, s.Started, s.Ended+uint64(s.Open), "Started = Ended + Open: %+v", s)
 	for i, e := range s.Exporters {
-		assert.Equal(t, s.Ended, e.Exported+uint64(e.Waiting)+e.Dropped.Sum(),
-			"exporter %d: Ended = Exported + Waiting + Dropped: %+v", i, s)
+		assert.Equal(t, s.Ended, e.Exported+uint64(e.Waiting)+e.Dropped.Sum()+s.Withheld.Sum(),
+			"exporter %d: Ended = Exported + Waiting + Dropped + Withheld: %+v", i, s)
 	}
 }
 

@@ -20,6 +20,15 @@ type IDGenerator interface {
 	NewSpanID(ctx context.Context, traceID trace.TraceID) trace.SpanID
 }
 
+// RandomIDGenerator is an [IDGenerator] that says whether the rightmost seven bytes of its trace ids
+// are random. If they are, traces that begin here carry the random flag of W3C trace context, level 2,
+// and samplers may rely on it; of a generator that does not say so nothing is promised. The default
+// generator is random. Source: OpenTelemetry specification, trace/sdk.md, "IdGenerator randomness".
+type RandomIDGenerator interface {
+	IDGenerator
+	RandomTraceIDs() bool
+}
+
 // traceID and spanID are ids as numbers, big-endian. Inside the package ids are numbers because those
 // stay in registers: an array that is written in halves and read as a whole stalls the processor.
 type (

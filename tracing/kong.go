@@ -4,7 +4,9 @@ package tracing
 
 import (
 	"context"
+	"maps"
 	"reflect"
+	"slices"
 	"strconv"
 	"time"
 
@@ -37,6 +39,7 @@ const (
 	optAttributes
 	optLinks
 	optNewRoot
+	optUnlinked // of CreateSpan
 )
 
 // WithKind sets the span's kind; the default is internal.
@@ -83,10 +86,33 @@ func (s *Span) Finish() {
 	s.end(time.Time{})
 }
 
+// FinishAt ends the span at the given time; the zero time means now. A time before the span's start is
+// refused: the span stays open, and [Stats.RefusedEnds] counts the call. Like [Span.End] it records a
+// panic that is under way.
+func (s *Span) FinishAt(end time.Time) {
+	if s.inert() {
+		return
+	}
+	if v := recover(); v != nil { // must be called here: see End
+		defer panic(v)
+		s.recordPanic(v, nil)
+	}
+	if r := s.hold(); r != nil && !end.IsZero() {
+		refused := unixNano(end) < r.start
+		s.mu.Unlock()
+		if refused {
+			s.provider.refusedEnds.Add(1)
+			return
+		}
+	}
+	s.end(end)
+}
+
 // SetAttribute sets one attribute from a plain Go value: bool, string, any integer or float, a slice
-// of bool, int, int64, float64 or string, []byte, or an attribute.Value. Nil removes the attribute.
-// A value of another type is stored as the name of its type. An integer beyond the range of int64 is
-// stored as text.
+// of bool, int, int64, float64 or string, []byte, []any or map[string]any of such values, or an
+// attribute.Value. Nil removes the attribute; inside a slice or a map it is the empty value. A value of
+// another type is stored as the name of its type, and so is what is nested deeper than 64 levels. An
+// integer beyond the range of int64 is stored as text.
 func (s *Span) SetAttribute(key string, value any) {
 	if s.inert() {
 		return
@@ -98,12 +124,17 @@ func (s *Span) SetAttribute(key string, value any) {
 		}
 		return
 	}
-	s.SetAttributes(attribute.KeyValue{Key: attribute.Key(key), Value: attributeValue(value)})
+	s.SetAttributes(attribute.KeyValue{Key: attribute.Key(key), Value: attributeValue(value, 0)})
 }
 
-// attributeValue makes an attribute value of a plain Go value.
-func attributeValue(value any) attribute.Value {
+// maxNesting bounds the recursion into a value, which may contain itself.
+const maxNesting = 64
+
+// attributeValue makes an attribute value of a plain Go value that is nested so deep.
+func attributeValue(value any, depth int) attribute.Value {
 	switch v := value.(type) {
+	case nil:
+		return attribute.Value{}
 	case string:
 		return attribute.StringValue(v)
 	case bool:
@@ -146,12 +177,35 @@ func attributeValue(value any) attribute.Value {
 		return attribute.StringSliceValue(v)
 	case []byte:
 		return attribute.ByteSliceValue(v)
+	case []any:
+		if depth < maxNesting {
+			return sliceValue(v, depth+1)
+		}
+	case map[string]any:
+		if depth < maxNesting {
+			return mapValue(v, depth+1)
+		}
 	case attribute.Value:
 		return v
-	default:
-		// Not fmt: it would move the caller's value to the heap.
-		return attribute.StringValue(reflect.TypeOf(value).String())
 	}
+	// Not fmt: it would move the caller's value to the heap.
+	return attribute.StringValue(reflect.TypeOf(value).String())
+}
+
+func sliceValue(list []any, depth int) attribute.Value {
+	values := make([]attribute.Value, len(list))
+	for i := range list {
+		values[i] = attributeValue(list[i], depth)
+	}
+	return attribute.SliceValue(values...)
+}
+
+func mapValue(m map[string]any, depth int) attribute.Value {
+	kvs := make([]attribute.KeyValue, 0, len(m))
+	for _, k := range slices.Sorted(maps.Keys(m)) {
+		kvs = append(kvs, attribute.KeyValue{Key: attribute.Key(k), Value: attributeValue(m[k], depth)})
+	}
+	return attribute.MapValue(kvs...)
 }
 
 // unsignedValue keeps numbers beyond int64 exact, as text.
@@ -193,7 +247,12 @@ func (t *Tracer) spanIn(ctx context.Context) *Span {
 	if ctx == nil || p == nil {
 		return nil
 	}
-	s, _, _ := activeIn(ctx)
+	var s *Span
+	if t.namespace != nil {
+		s, _ = ctx.Value(t.namespace).(*Span)
+	} else {
+		s, _, _ = activeIn(ctx)
+	}
 	if s == nil || s.provider != p {
 		return nil
 	}
@@ -206,12 +265,12 @@ func (lt *localTrace) openAncestor(id spanID) *Span {
 	defer lt.mu.Unlock()
 	steps := lt.started // ids may repeat, and then parents run in circles
 	for r := lt.find(id); r != nil && steps > 0; r, steps = lt.find(r.parent), steps-1 {
-		if r.handle != nil && r.handle.id != id {
+		if r.handle != nil && r.handle.id != id && r.handle.IsRecording() {
 			return r.handle
 		}
 	}
-	if r := lt.find(lt.root.id); r != nil && r.handle != nil && lt.root.id != id {
-		return r.handle
+	if lt.root.id != id && lt.root.IsRecording() {
+		return &lt.root
 	}
 	return nil
 }
@@ -228,10 +287,14 @@ func (lt *localTrace) find(id spanID) *record {
 	return nil
 }
 
-// SetActiveSpan returns a Go context whose active span is s. Nil makes no span active.
+// SetActiveSpan returns a Go context in which s is the active span of the tracer's namespace. Nil makes
+// no span active.
 func (t *Tracer) SetActiveSpan(ctx context.Context, s *Span) context.Context {
 	if ctx == nil {
 		ctx = context.Background()
+	}
+	if t != nil && t.namespace != nil {
+		return inNamespace(ctx, t.namespace, s)
 	}
 	_, _, base := activeIn(ctx)
 	if foreignKeys {

@@ -38,7 +38,8 @@ func (id *identity) spanContext(s spanID) trace.SpanContext {
 // localTrace holds the spans of one trace that one provider makes under one local root. It is
 // allocated in one piece with the root's handle and never pooled: a late child can still ask it.
 //
-// Lock order: localTrace.mu, then one of Span.mu, shard.mu and queue.mu. None is held over user code.
+// Lock order: localTrace.mu, then Span.mu, then one of shard.mu and queue.mu. None is held over user
+// code.
 type localTrace struct {
 	root     Span
 	identity identity
@@ -49,7 +50,7 @@ type localTrace struct {
 	prev, next                 *localTrace
 	foldedStarted, foldedEnded uint64
 
-	mu sync.Mutex // guards everything below but listed
+	mu sync.Mutex // guards everything below but listed; late is also read without it
 	// The blocks in the order of their acquisition. Only last has free records.
 	first, last    *block
 	wallOffset     int64 // wall clock = wallOffset + monotonic clock, both in ns
@@ -64,6 +65,7 @@ type localTrace struct {
 	handedOver     bool // at least once
 	debug          bool
 	listed         bool
+	late           atomic.Uint32 // what SetShouldSample has said
 }
 
 // parentContext is what the span context of a local root's parent has of its own: the trace id and,
@@ -103,7 +105,7 @@ const startNow = math.MinInt64
 
 // startSpan starts s, a child of parent, in the local trace. at is its start in ns since the epoch, or
 // startNow.
-func (lt *localTrace) startSpan(s, parent *Span, name string, scope *Scope, at int64, kind trace.SpanKind, unsampled bool) {
+func (lt *localTrace) startSpan(s, parent *Span, name string, scope *Scope, at int64, kind trace.SpanKind, withheld withheldReason) {
 	mono := lt.provider().mono()
 	lt.mu.Lock()
 	if mono-lt.anchorMono > reanchorAfter {
@@ -111,7 +113,7 @@ func (lt *localTrace) startSpan(s, parent *Span, name string, scope *Scope, at i
 	}
 	r, victim := lt.claim(s, at, mono)
 	r.name, r.scope = name, scope
-	r.kind, r.unsampled = uint8(kind), unsampled
+	r.kind, r.withheld = uint8(kind), withheld
 	r.parent = parent.id
 	if parent.identity != &lt.identity {
 		r.parentOwn = parent.identity
@@ -126,14 +128,14 @@ func (lt *localTrace) startSpan(s, parent *Span, name string, scope *Scope, at i
 }
 
 // startRoot starts the local root.
-func (lt *localTrace) startRoot(name string, scope *Scope, at int64, kind trace.SpanKind, unsampled bool) {
+func (lt *localTrace) startRoot(name string, scope *Scope, at int64, kind trace.SpanKind, withheld withheldReason) {
 	now := time.Now()
 	lt.mu.Lock()
 	lt.anchor(now)
 	lt.touchedMono = lt.anchorMono
 	r, victim := lt.claim(&lt.root, at, lt.anchorMono)
 	r.name, r.scope = name, scope
-	r.kind, r.unsampled, r.root = uint8(kind), unsampled, true
+	r.kind, r.withheld, r.root = uint8(kind), withheld, true
 	lt.mu.Unlock()
 	if victim != nil {
 		victim.abandonOpen(&lt.shard.evicted, routine)
@@ -184,9 +186,15 @@ func (lt *localTrace) grow() (b *block, victim *localTrace) {
 	return b, lt.shard.enter(lt, len(b.records))
 }
 
-// newBlock takes a block from the pool and copies to it what the spans have in common.
+// newBlock takes a block from the pool.
 func (lt *localTrace) newBlock(small bool) *block {
 	b := acquireBlock(small)
+	lt.label(b)
+	return b
+}
+
+// label copies to a block what the spans have in common.
+func (lt *localTrace) label(b *block) {
 	b.traceID, b.flags, b.debug = lt.identity.traceID, lt.identity.flags, lt.debug
 	if lt.info.state.Len() > 0 {
 		b.state = lt.info.state
@@ -194,7 +202,6 @@ func (lt *localTrace) newBlock(small bool) *block {
 	if lt.parent.id != 0 {
 		b.parent = lt.parent
 	}
-	return b
 }
 
 // finish takes a record back that End has detached and hands over what is due.
@@ -210,6 +217,14 @@ func (lt *localTrace) finish(r *record, u urgency) {
 	lt.mu.Unlock()
 }
 
+// discard takes back a record that Release has detached.
+func (lt *localTrace) discard(r *record, u urgency) {
+	lt.mu.Lock()
+	r.withheld = released
+	lt.mu.Unlock()
+	lt.finish(r, u)
+}
+
 // takeBack accounts for a record whose handle no longer reaches it. Needs lt.mu.
 func (lt *localTrace) takeBack(r *record) {
 	r.ended, r.handle = true, nil
@@ -217,7 +232,7 @@ func (lt *localTrace) takeBack(r *record) {
 	b := r.block
 	b.ended++
 	b.bytes += size
-	if !r.unsampled {
+	if r.withheld == notWithheld {
 		b.spans++
 	}
 	lt.open--
@@ -239,6 +254,7 @@ func (lt *localTrace) handOverAll(u urgency) {
 	for b := blocks; b != nil; b = b.next {
 		b.partial = lt.handedOver
 		slots += len(b.records)
+		lt.shard.countWithheld(b)
 	}
 	lt.handedOver = true
 	lt.provider().handOver(blocks, u)
@@ -263,12 +279,14 @@ func (lt *localTrace) handOverEnded(u urgency) {
 		case lt.evacuate(b):
 			slots += len(b.records)
 			b.partial = true
+			lt.shard.countWithheld(b)
 			*tail = b
 			tail = &b.next
 		default:
 			lt.append(b)
 			out := lt.extract(b)
 			out.partial = true
+			lt.shard.countWithheld(out)
 			*tail = out
 			tail = &out.next
 		}

@@ -106,6 +106,8 @@ func activeIn(ctx context.Context) (own *Span, foreign trace.Span, base context.
 		return (*Span)(c), nil, c.base
 	case *activeNode:
 		base = c.Context
+	case *namespaceNode:
+		base, _ = without(c, spanKey)
 	default:
 		base = ctx
 	}

@@ -297,9 +297,21 @@ type tracerOptionFunc func(*tracerConfig)
 func (f tracerOptionFunc) apply(c *tracerConfig) { f(c) }
 
 type tracerConfig struct {
-	version string
-	sampler sampling.Sampler
-	noop    bool
+	version   string
+	namespace string
+	sampler   sampling.Sampler
+	rate      float64
+	noop      bool
+}
+
+func newTracerConfig(opts []TracerOption) tracerConfig {
+	c := tracerConfig{rate: 1}
+	for _, o := range opts {
+		if o != nil {
+			o.apply(&c)
+		}
+	}
+	return c
 }
 
 // WithVersion sets the version of the instrumentation scope.
@@ -322,19 +334,21 @@ func WithTracerSampler(s sampling.Sampler) TracerOption {
 // none; NaN keeps none.
 func WithSamplingRate(rate float64) TracerOption {
 	return tracerOptionFunc(func(c *tracerConfig) {
-		if rate > 1 {
-			rate = 1
-		}
-		if !(rate > 0) {
-			rate = 0
-		}
-		if s, err := sampling.KongRatio(rate); err == nil { // rate is in range
-			c.sampler = sampling.ParentBased(s)
-		}
+		c.rate = rate
+		c.sampler = sampling.ParentBased(kongRatio(rate))
 	})
 }
 
-// WithNoop makes a tracer that starts no spans.
+// WithNamespace gives the tracer's spans a namespace: each has an active span of its own in a Go
+// context, so the spans of one are never parents of another's. Where a namespace has no active span, a
+// span of it continues the trace that came with the request. The default, also for "", is
+// [DefaultNamespace], whose active span is that of OpenTelemetry's API.
+func WithNamespace(namespace string) TracerOption {
+	return tracerOptionFunc(func(c *tracerConfig) { c.namespace = namespace })
+}
+
+// WithNoop makes NewTracer return the one tracer that starts no spans, whatever the name and the other
+// options.
 func WithNoop() TracerOption {
 	return tracerOptionFunc(func(c *tracerConfig) { c.noop = true })
 }

@@ -229,7 +229,7 @@ func (pl *pipeline) encode(b *block, wait time.Duration) {
 	var parent spanID // whose span context v.Parent is; 0 when it is no plain one
 	for i := range b.records[:b.used] {
 		r := &b.records[i]
-		if r.moved || r.unsampled {
+		if r.moved || r.withheld != notWithheld {
 			continue
 		}
 		r.view(v, &base, parent != 0 && r.parent == parent && r.parentOwn == nil)
@@ -285,7 +285,7 @@ func (pl *pipeline) lend(b *block) {
 	base := b.spanContext()
 	for i := range b.records[:b.used] {
 		r := &b.records[i]
-		if r.moved || r.unsampled {
+		if r.moved || r.withheld != notWithheld {
 			continue
 		}
 		if pl.ctx.Err() != nil {

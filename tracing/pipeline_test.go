@@ -463,7 +463,7 @@ func TestFlushPastASpanThatIsEnding(t *testing.T) {
 				var slow sync.Map
 				tracer, c, p := newTracer(t, tracing.WithProcessor(&processor{onEnding: func(s *tracing.Span) {
 					s.SetAttribute("ending", true)
-					if _, wait := slow.Load(s); wait {
+					if _, wait := slow.Load(s.SpanContext().SpanID()); wait {
 						<-release
 					}
 				}}))
@@ -472,7 +472,7 @@ func TestFlushPastASpanThatIsEnding(t *testing.T) {
 				var wg sync.WaitGroup
 				for i := range 20 {
 					_, held := tracer.StartSpan(ctx, fmt.Sprint("slow ", i))
-					slow.Store(held, true)
+					slow.Store(held.SpanContext().SpanID(), true)
 					wg.Go(func() { held.End() })
 					synctest.Wait()
 					_, s := tracer.StartSpan(ctx, fmt.Sprint("quick ", i))

@@ -11,11 +11,16 @@ import "context"
 // Shutdown or because too many are open, pass OnEnding and OnEnd too; at Shutdown a panic becomes an
 // error.
 type Processor interface {
-	// OnStart is called when a span has been started; parent is the Go context given to Start.
+	// OnStart is called when a span has been started; parent is the Go context given to Start, and may
+	// hold the parent span. [Span.Snapshot] reads what the span holds.
 	OnStart(parent context.Context, s *Span)
-	// OnEnding is called when End has taken the end time. The span is still writable.
+	// OnEnding is called when End has taken the end time. The span is still writable, through s alone,
+	// which is another handle of the span than that of OnStart, valid until the last processor's
+	// OnEnding returns: what other goroutines write to the span any more has no effect.
+	// [Span.Release] drops the span: the processors behind this one, and OnEnd, do not see it.
 	OnEnding(s *Span)
-	// OnEnd is called when the span can no longer be written to. d is borrowed until it returns.
+	// OnEnd is called, after the OnEnding of all processors, when the span can no longer be written
+	// to. d is borrowed until it returns.
 	OnEnd(d *SpanData)
 	// ForceFlush finishes what is pending, before ctx is done.
 	ForceFlush(ctx context.Context) error

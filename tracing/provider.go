@@ -11,7 +11,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/trace"
 	"go.opentelemetry.io/otel/trace/embedded"
 )
@@ -28,10 +27,11 @@ type Provider struct {
 	pipelines     []*pipeline
 	logger        *slog.Logger
 	openLimit     int64
-	epoch         time.Time // where the monotonic clock of mono begins
-	unsampledInfo traceInfo // of all spans that are not recorded and have no trace state
-	suppressed    *Span     // the active span of exporters' contexts: under it nothing is started
-	mayWait       bool      // some pipeline has End wait for room
+	epoch         time.Time        // where the monotonic clock of mono begins
+	unsampledInfo traceInfo        // of all spans that are not recorded and have no trace state
+	suppressed    *Span            // the active span of exporters' contexts: under it nothing is started
+	newFlags      trace.TraceFlags // of traces that begin here
+	mayWait       bool             // some pipeline has End wait for room
 	noop          bool
 
 	sampler atomic.Pointer[samplerChoice]
@@ -40,6 +40,8 @@ type Provider struct {
 	limitsWarned           atomic.Bool // by warnLimits
 	startedLate, endedLate atomic.Uint64
 	unfinished             atomic.Uint64 // spans that Shutdown found open
+	refusedEnds            atomic.Uint64
+	neverLinked            atomic.Uint64
 
 	shutdownOnce sync.Once
 	shutdownDone chan struct{} // closed when the first Shutdown has returned
@@ -48,23 +50,12 @@ type Provider struct {
 	stopSweeper chan struct{}  // closed by Shutdown
 	sweeper     sync.WaitGroup // the goroutine that sweeps
 
-	mu      sync.Mutex // guards tracers
-	tracers map[tracerKey]*Tracer
+	tracers tracers
 
 	shards [shardCount]shard
 }
 
 var _ trace.TracerProvider = (*Provider)(nil)
-
-// tracerKey is what a tracer is memoised by.
-type tracerKey struct {
-	name, version, schemaURL string
-	attrs                    attribute.Distinct
-	kong                     bool // made by NewTracer, where options count at the first call only
-}
-
-// maxTracers bounds how many tracers are memoised: names may come from a program's input.
-const maxTracers = 4096
 
 // NewProvider makes a provider. Without an exporter and without a processor its spans go nowhere.
 // The error names each option that is wrong. The caller calls [Provider.Shutdown] in the end.
@@ -88,7 +79,9 @@ func NewProvider(opts ...Option) (*Provider, error) {
 		epoch:        time.Now(),
 		shutdownDone: make(chan struct{}),
 		stopSweeper:  make(chan struct{}),
-		tracers:      map[tracerKey]*Tracer{},
+	}
+	if random, ok := c.ids.(RandomIDGenerator); c.ids == nil || ok && random.RandomTraceIDs() {
+		p.newFlags = trace.FlagsRandom
 	}
 	p.unsampledInfo.provider = p
 	// An exporter that uses a traced client must not feed itself.
@@ -129,51 +122,19 @@ func (p *Provider) Tracer(name string, opts ...trace.TracerOption) trace.Tracer 
 		name: name, version: cfg.InstrumentationVersion(), schemaURL: cfg.SchemaURL(),
 		attrs: attrs.Equivalent(),
 	}
-	return p.memo(key, func() *Tracer {
+	return p.tracers.get(key, func() *Tracer {
 		return &Tracer{provider: p, noop: p.noop, scope: &Scope{
 			Name: name, Version: key.version, SchemaURL: key.schemaURL, Attributes: p.limits.scopeAttributes(attrs),
 		}}
 	})
 }
 
-// NewTracer returns the named tracer, as Kong's kong.tracing.new does: the same name gives the same
-// tracer, and options count at the first call only. Its spans are those of [Provider.Tracer]; it
-// returns the concrete type, through which starting a span costs least.
+// NewTracer returns the named tracer, as Kong's kong.tracing.new does: the same namespace and name give
+// the same tracer, and the other options count at the first call only. An empty name is "default". Its
+// spans are those of [Provider.Tracer]; it returns the concrete type, through which starting a span
+// costs least.
 func (p *Provider) NewTracer(name string, opts ...TracerOption) *Tracer {
-	return p.memo(tracerKey{name: name, kong: true}, func() *Tracer {
-		t := newTracer(name, opts)
-		t.provider = p
-		t.noop = t.noop || p.noop
-		return t
-	})
-}
-
-func newTracer(name string, opts []TracerOption) *Tracer {
-	var c tracerConfig
-	for _, o := range opts {
-		if o != nil {
-			o.apply(&c)
-		}
-	}
-	t := &Tracer{noop: c.noop, scope: &Scope{Name: name, Version: c.version}}
-	if c.sampler != nil {
-		t.sampler = chooseSampler(c.sampler)
-	}
-	return t
-}
-
-// memo returns the tracer of key, created at the first call.
-func (p *Provider) memo(key tracerKey, create func() *Tracer) *Tracer {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if t, ok := p.tracers[key]; ok {
-		return t
-	}
-	t := create()
-	if len(p.tracers) < maxTracers && p.tracers != nil {
-		p.tracers[key] = t
-	}
-	return t
+	return p.tracers.kong(p, name, opts)
 }
 
 // ForceFlush gives every span that has ended before the call to the exporters and waits until they
@@ -258,6 +219,8 @@ func (p *Provider) Stats() Stats {
 		Unfinished:           p.unfinished.Load(),
 		StartedAfterShutdown: p.startedLate.Load(),
 		EndedAfterShutdown:   p.endedLate.Load(),
+		RefusedEnds:          p.refusedEnds.Load(),
+		NeverLinked:          p.neverLinked.Load(),
 	}
 	for i := range p.shards {
 		p.shards[i].count(&s)

@@ -17,8 +17,8 @@ import (
 //
 // Who may touch it:
 //   - from Start to End: holders of handle.mu that found handle.rec == this record; its local trace
-//     may additionally read handle, block and ended under its own lock;
-//   - from End to the end of finish: the goroutine that called End;
+//     may additionally read handle, block and ended, and write withheld, under its own lock;
+//   - from End to the end of finish: the goroutine that called End, or whom it shows the span to;
 //   - after that: its local trace under its lock, then the queue, then the worker.
 type record struct {
 	name       string
@@ -48,8 +48,9 @@ type numbers struct {
 	ending    bool // End is calling OnEnding
 	ended     bool // finish has been through; the record is the local trace's
 	moved     bool // the open span moved to another record; this one holds nothing any more
-	unsampled bool // RecordOnly: processors see the span, exporters do not
+	unlinked  bool // made by CreateSpan and not linked yet: the record is in no block's list
 	root      bool // the local root
+	withheld  withheldReason
 }
 
 // extra holds what few spans have. It stays with its record when that is reused.

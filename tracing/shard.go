@@ -18,7 +18,8 @@ type shard struct {
 	held      atomic.Int64  // records in the blocks of listed traces
 	unsampled atomic.Uint64 // spans that the sampler dropped
 	evicted   atomic.Uint64 // open spans abandoned because too many were open
-	_         [64]byte      // keeps the neighbour off this shard's last cache line
+	withheld  [withheldReasons]atomic.Uint64
+	_         [64]byte // keeps the neighbour off this shard's last cache line
 }
 
 // shardCount spreads the list. It is a power of two.
@@ -109,4 +110,19 @@ func (sh *shard) count(s *Stats) {
 	s.Ended += ended
 	s.SampledOut += sh.unsampled.Load()
 	s.Unfinished += sh.evicted.Load()
+	s.Withheld.RecordOnly += sh.withheld[recordOnly].Load()
+	s.Withheld.NotSampled += sh.withheld[notSampled].Load()
+	s.Withheld.Released += sh.withheld[released].Load()
+}
+
+// countWithheld counts the spans of a block on its way to the exporters that will not get there.
+func (sh *shard) countWithheld(b *block) {
+	if b.spans == b.ended {
+		return
+	}
+	for i := range b.records[:b.used] {
+		if r := &b.records[i]; r.ended && !r.moved && r.withheld != notWithheld {
+			sh.withheld[r.withheld].Add(1)
+		}
+	}
 }

@@ -245,12 +245,16 @@ func (s *Span) endWith(at time.Time, mono int64, after *record, u urgency) bool 
 	p := s.provider
 	s.mu.Lock()
 	r := s.rec
-	if r == nil || r == &abandoned || r.ending {
-		if r == &abandoned && after == nil {
+	if r == nil || r == &abandoned || r.ending || r.unlinked {
+		switch {
+		case r == &abandoned && after == nil:
 			s.rec = nil
 			if p.closed.Load() {
 				p.endedLate.Add(1)
 			}
+		case r != nil && r.unlinked:
+			s.rec = nil
+			p.neverLinked.Add(1)
 		}
 		s.mu.Unlock()
 		return false
@@ -263,41 +267,76 @@ func (s *Span) endWith(at time.Time, mono int64, after *record, u urgency) bool 
 	if after != nil {
 		r.markUnfinished()
 	}
+	s.rec = after
 	if len(p.processors) == 0 {
-		s.rec = after
 		s.mu.Unlock()
 		s.local.finish(r, u)
 		return true
 	}
-	r.ending = true // a second End finds it; the record cannot move
+	r.ending = true
 	s.mu.Unlock()
-	s.process(r, after, u)
+	s.process(r, u)
 	return true
 }
 
 // process shows a span that is ending to the processors and finishes it, also if one of them panics.
-func (s *Span) process(r, after *record, u urgency) {
-	detached := false
+// They write through a handle of their own: from here on nobody else may (trace/sdk.md, "OnEnding").
+func (s *Span) process(r *record, u urgency) {
+	lent := &Span{identity: s.identity, base: s.base, id: s.id, rec: r}
+	kept := false
 	defer func() {
-		if !detached {
-			s.detach(after)
+		if kept || lent.take() {
+			s.local.finish(r, u)
+		} else {
+			s.local.discard(r, u)
 		}
-		s.local.finish(r, u)
 	}()
 	p := s.provider
 	for _, proc := range p.processors {
-		proc.OnEnding(s)
+		proc.OnEnding(lent)
+		if !lent.IsRecording() { // it was released
+			return
+		}
 	}
-	s.detach(after)
-	detached = true
-	p.onEnd(r)
+	if kept = lent.take(); kept {
+		p.onEnd(r)
+	}
 }
 
-// detach takes the record out of the handle.
-func (s *Span) detach(after *record) {
+// take takes the record out of a handle that was lent to processors. It reports false if one of them
+// has released it.
+func (s *Span) take() bool {
 	s.mu.Lock()
-	s.rec = after
+	defer s.mu.Unlock()
+	kept := s.rec != nil
+	s.rec = nil
+	return kept
+}
+
+// Release drops a span that has not ended: it is not exported, counts in [Stats.Withheld], and its
+// record goes back to the pool with those of its local trace. Processors do not see its end. In
+// [Processor.OnEnding] it drops the span that is ending. After End it does nothing: what has ended is
+// the pipeline's.
+func (s *Span) Release() {
+	if s.inert() {
+		return
+	}
+	s.mu.Lock()
+	r := s.rec
+	if r == nil || r == &abandoned {
+		s.mu.Unlock()
+		return
+	}
+	s.rec = nil
+	ending, unlinked := r.ending, r.unlinked
 	s.mu.Unlock()
+	switch {
+	case ending: // process finishes it
+	case unlinked:
+		s.provider.neverLinked.Add(1)
+	default:
+		s.local.discard(r, routine)
+	}
 }
 
 // Format prints the span's ids, whatever the verb: never what it records, so that printing a Go

@@ -9,9 +9,9 @@ import "time"
 //
 //	Started = Ended + Open
 //
-// and for each exporter, once the provider has been flushed, with no span made RecordOnly,
+// and for each exporter, once the provider has been flushed,
 //
-//	Ended = Exported + Waiting + the sum of Dropped
+//	Ended = Exported + Waiting + the sum of Dropped + the sum of Withheld
 //
 // While spans are made the counters are monotone and each is exact at some moment during the call.
 type Stats struct {
@@ -23,12 +23,43 @@ type Stats struct {
 	// Unfinished counts spans that were exported without having been ended: open at Shutdown, or
 	// among too many open ones ([WithOpenSpanLimit]). They count as Ended too.
 	Unfinished uint64
+	// Withheld counts spans that ended and were not given to the exporters, by reason.
+	Withheld WithheldStats
+	// RefusedEnds counts calls of [Span.FinishAt] with a time before the span's start.
+	RefusedEnds uint64
+	// NeverLinked counts spans made by [Tracer.CreateSpan] that ended without [Tracer.LinkSpan]. They
+	// count neither as Started nor as Ended.
+	NeverLinked uint64
 	// StartedAfterShutdown counts calls of Start after Shutdown, EndedAfterShutdown spans that were
 	// open at Shutdown and ended afterwards. Neither reaches an exporter any more.
 	StartedAfterShutdown, EndedAfterShutdown uint64
 	// Exporters has one entry for each exporter, in the order of [WithExporter].
 	Exporters []ExporterStats
 }
+
+// WithheldStats counts spans that were recorded and, as they should, not exported.
+type WithheldStats struct {
+	// RecordOnly: the sampler wanted them for the processors only.
+	RecordOnly uint64
+	// NotSampled: [Tracer.SetShouldSample] took their local trace out.
+	NotSampled uint64
+	// Released: they were dropped by [Span.Release], in a processor's OnEnding too.
+	Released uint64
+}
+
+// Sum returns the number of all withheld spans.
+func (w WithheldStats) Sum() uint64 { return w.RecordOnly + w.NotSampled + w.Released }
+
+// withheldReason says why a record is not exported.
+type withheldReason uint8
+
+const (
+	notWithheld withheldReason = iota
+	recordOnly
+	notSampled
+	released
+	withheldReasons
+)
 
 // ExporterStats says what became of the spans given to one exporter's pipeline.
 type ExporterStats struct {

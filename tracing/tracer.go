@@ -24,7 +24,10 @@ type Tracer struct {
 	provider *Provider // nil: the global one, whatever it is at the time
 	scope    *Scope
 	sampler  *samplerChoice // nil: the provider's
-	noop     bool
+	rate     float64        // of WithSamplingRate, for SamplingDecision; 1 without it
+	// namespace is the context key of the active span, a namespaceKey; nil: that of package otel/trace.
+	namespace any
+	noop      bool
 }
 
 var _ trace.Tracer = (*Tracer)(nil)
@@ -68,11 +71,14 @@ func (t *Tracer) Start(ctx context.Context, name string, opts ...trace.SpanStart
 		o.attrs = cfg.Attributes()
 		o.links = cfg.Links()
 	}
-	ctx, s := t.start(ctx, name, &o)
+	next, s := t.start(ctx, name, &o)
 	if s == nil {
-		return ctx, trace.SpanFromContext(trace.ContextWithSpanContext(ctx, trace.SpanContextFromContext(ctx)))
+		return next, trace.SpanFromContext(trace.ContextWithSpanContext(next, trace.SpanContextFromContext(next)))
 	}
-	return ctx, s
+	if t.namespace != nil {
+		next = inNamespace(ctx, t.namespace, s)
+	}
+	return next, s
 }
 
 // StartSpan starts a span, as Kong's start_span does: a child of [WithParent]'s span, else of the
@@ -110,9 +116,15 @@ func (t *Tracer) StartSpan(ctx context.Context, name string, opts ...SpanOption)
 			}
 		case optNewRoot:
 			o.newRoot = true
+		case optUnlinked:
+			o.unlinked = true
 		}
 	}
-	return t.start(ctx, name, &o)
+	next, s := t.start(ctx, name, &o)
+	if s != nil && t.namespace != nil {
+		next = inNamespace(ctx, t.namespace, s)
+	}
+	return next, s
 }
 
 // startOptions is what the options of both ways to start a span come down to. It lives on the
@@ -121,6 +133,7 @@ func (t *Tracer) StartSpan(ctx context.Context, name string, opts ...SpanOption)
 type startOptions struct {
 	kind         trace.SpanKind
 	newRoot      bool
+	unlinked     bool // CreateSpan: the span does not join its local trace yet
 	decided      bool // WithShouldSample was given: sample is its value
 	sample       bool
 	parent       *Span
@@ -143,11 +156,14 @@ func (t *Tracer) start(ctx context.Context, name string, o *startOptions) (conte
 	if own == p.suppressed {
 		return ctx, p.suppressed // not own: what the options point to must not leave the stack
 	}
-	if o.parent != nil {
-		own, foreign = o.parent, nil
-	}
 	if o.newRoot {
 		return t.startTrace(ctx, base, p, name, o, nil)
+	}
+	if t.namespace != nil {
+		own, foreign = activeInNamespace(ctx, t.namespace, foreign)
+	}
+	if o.parent != nil {
+		own, foreign = o.parent, nil
 	}
 	if own != nil {
 		if own.provider == p {
@@ -203,7 +219,16 @@ func (t *Tracer) startChild(ctx, base context.Context, p *Provider, name string,
 		// An unsampled parent has no local trace: this span is a local root.
 		return t.record(ctx, base, p, name, o, id.traceID, p.newSpanID(ctx, id.traceID), parent.SpanContext(), nil, decision, result)
 	}
-	flags := id.flags.WithSampled(decision == sampling.RecordAndSample)
+	withheld := notWithheld
+	if decision == sampling.RecordOnly {
+		withheld = recordOnly
+	}
+	if lt != nil {
+		if late := lt.late.Load(); late != undecided {
+			decision, withheld = override(decision, late)
+		}
+	}
+	flags := id.flags.WithSampled(decision == sampling.RecordAndSample && withheld == notWithheld)
 	if flags != id.flags || result != nil && result.TraceState != nil {
 		id = deviate(id, flags, result)
 	}
@@ -212,7 +237,12 @@ func (t *Tracer) startChild(ctx, base context.Context, p *Provider, name string,
 		p.shardOf(s.id).unsampled.Add(1)
 		return s.asContext(), s
 	}
-	lt.startSpan(s, parent, name, t.scope, unixNano(o.at), spanKind(o.kind), decision == sampling.RecordOnly)
+	if o.unlinked {
+		lt.startUnlinked(s, parent, t.scope, spanKind(o.kind), withheld)
+		s.beginUnlinked(o, result)
+		return s.asContext(), s
+	}
+	lt.startSpan(s, parent, name, t.scope, unixNano(o.at), spanKind(o.kind), withheld)
 	s.begin(ctx, o, result)
 	return s.asContext(), s
 }
@@ -221,7 +251,7 @@ func (t *Tracer) startChild(ctx, base context.Context, p *Provider, name string,
 func (t *Tracer) startTrace(ctx, base context.Context, p *Provider, name string, o *startOptions, arrived *remote.Remote) (context.Context, *Span) {
 	trID, id := p.newIDs(ctx)
 	if p.closed.Load() {
-		return p.passThrough(base, p.unsampled(trID, 0, trace.TraceState{}).identity, id)
+		return p.passThrough(base, p.unsampled(trID, p.newFlags, trace.TraceState{}).identity, id)
 	}
 	if arrived != nil && arrived.SpanContext.IsValid() {
 		arrived = nil // it speaks of another span
@@ -245,12 +275,12 @@ func (t *Tracer) startTrace(ctx, base context.Context, p *Provider, name string,
 		return t.record(ctx, base, p, name, o, trID, id, trace.SpanContext{}, arrived, decision, result)
 	}
 	if result != nil && result.TraceState != nil {
-		return p.dropRoot(base, trID, id, 0, *result.TraceState)
+		return p.dropRoot(base, trID, id, p.newFlags, *result.TraceState)
 	}
 	p.shardOf(id).unsampled.Add(1)
 	s := &unsampledRoot{}
 	s.Span.identity, s.Span.base, s.Span.id = &s.own, base, id
-	s.own.traceInfo, s.own.traceID = &p.unsampledInfo, trID
+	s.own.traceInfo, s.own.traceID, s.own.flags = &p.unsampledInfo, trID, p.newFlags
 	return s.Span.asContext(), &s.Span
 }
 
@@ -272,7 +302,15 @@ func (t *Tracer) startRoot(ctx, base context.Context, p *Provider, name string, 
 		arrived = nil // it speaks of another span
 	}
 	id := p.newSpanID(ctx, trID)
-	decision, result := t.samplerOf(p).ask(ctx, name, o, trID, &parent, arrived)
+	var decision sampling.Decision
+	var result *sampling.Result
+	if o.decided && arrived != nil && arrived.Format != "" && arrived.Decision == remote.Defer {
+		if o.sample { // the caller left the decision to us
+			decision = sampling.RecordAndSample
+		}
+	} else {
+		decision, result = t.samplerOf(p).ask(ctx, name, o, trID, &parent, arrived)
+	}
 	if decision != sampling.Drop {
 		return t.record(ctx, base, p, name, o, trID, id, parent, arrived, decision, result)
 	}
@@ -346,14 +384,25 @@ func (t *Tracer) record(ctx, base context.Context, p *Provider, name string, o *
 		lt.parent.state = &state
 		lt.info.state = *result.TraceState
 	}
-	sampled := decision == sampling.RecordAndSample
+	sampled, withheld := true, notWithheld
+	if decision == sampling.RecordOnly {
+		sampled, withheld = false, recordOnly
+	}
 	lt.identity.traceInfo, lt.identity.traceID = &lt.info, trID
-	lt.identity.flags = parent.TraceFlags().WithSampled(sampled)
+	lt.identity.flags = p.newFlags.WithSampled(sampled)
+	if lt.parent.id != 0 {
+		lt.identity.flags = parent.TraceFlags().WithSampled(sampled)
+	}
 	s := &lt.root
 	s.identity, s.base, s.id = &lt.identity, base, id
 	lt.shard = p.shardOf(id)
 	lt.debug = arrived != nil && arrived.Debug
-	lt.startRoot(name, t.scope, unixNano(o.at), spanKind(o.kind), !sampled)
+	if o.unlinked {
+		lt.startUnlinked(s, nil, t.scope, spanKind(o.kind), withheld)
+		s.beginUnlinked(o, result)
+		return s.asContext(), s
+	}
+	lt.startRoot(name, t.scope, unixNano(o.at), spanKind(o.kind), withheld)
 	s.begin(ctx, o, result)
 	return s.asContext(), s
 }
@@ -367,6 +416,12 @@ func (s *Span) begin(ctx context.Context, o *startOptions, result *sampling.Resu
 }
 
 func (s *Span) beginWith(ctx context.Context, o *startOptions, result *sampling.Result) {
+	s.beginUnlinked(o, result)
+	s.onStart(ctx)
+}
+
+// beginUnlinked records what Start was given.
+func (s *Span) beginUnlinked(o *startOptions, result *sampling.Result) {
 	if result != nil && len(result.Attributes) > 0 {
 		s.SetAttributes(result.Attributes...)
 	}
@@ -376,6 +431,10 @@ func (s *Span) beginWith(ctx context.Context, o *startOptions, result *sampling.
 	for i := range o.links {
 		s.AddLink(o.links[i])
 	}
+}
+
+// onStart tells the processors.
+func (s *Span) onStart(ctx context.Context) {
 	for _, proc := range s.provider.processors {
 		proc.OnStart(ctx, s)
 	}

@@ -255,7 +255,7 @@ func TestTransportDoesNotChangeTheRequest(t *testing.T) {
 	assert.NotSame(t, req, sent)
 	assert.Equal(t, "1", sent.Header.Get("X-Own"))
 	d := only(t, rec)
-	assert.Equal(t, "00-"+d.SpanContext.TraceID().String()+"-"+d.SpanContext.SpanID().String()+"-01",
+	assert.Equal(t, "00-"+d.SpanContext.TraceID().String()+"-"+d.SpanContext.SpanID().String()+"-03",
 		sent.Header.Get("Traceparent"), "the header names the client span")
 }
 

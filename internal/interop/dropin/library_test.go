@@ -5,6 +5,8 @@ package dropin_test
 import (
 	"cmp"
 	"context"
+	"encoding/binary"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"testing"
@@ -37,7 +39,8 @@ func libraries(t testing.TB) (ours, theirs library) {
 func newOurs(t testing.TB) library {
 	t.Helper()
 	c := &collector{}
-	p, err := tracing.NewProvider(tracing.WithExporter(c), tracing.WithSampler(sampling.ParentBased(sampling.AlwaysOn())))
+	p, err := tracing.NewProvider(tracing.WithExporter(c), tracing.WithIDGenerator(randomIDs{}),
+		tracing.WithSampler(sampling.ParentBased(sampling.AlwaysOn())))
 	require.NoError(t, err)
 	t.Cleanup(func() {
 		require.NoError(t, p.Shutdown(context.Background()))
@@ -48,6 +51,21 @@ func newOurs(t testing.TB) library {
 		require.NoError(t, p.ForceFlush(context.Background()))
 		return c.all()
 	}}
+}
+
+// randomIDs does not say that its ids are random: OpenTelemetry's SDK does not set the random flag, ours
+// does by default.
+type randomIDs struct{}
+
+func (g randomIDs) NewIDs(ctx context.Context) (id trace.TraceID, _ trace.SpanID) {
+	binary.NativeEndian.PutUint64(id[:8], rand.Uint64())
+	binary.NativeEndian.PutUint64(id[8:], rand.Uint64()|1)
+	return id, g.NewSpanID(ctx, id)
+}
+
+func (randomIDs) NewSpanID(context.Context, trace.TraceID) (id trace.SpanID) {
+	binary.NativeEndian.PutUint64(id[:], rand.Uint64()|1)
+	return id
 }
 
 func newTheirs(t testing.TB) library {
