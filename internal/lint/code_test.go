@@ -46,6 +46,7 @@ var codeRules = []rule{
 			"-- a_test.go --\nfunc f() { synctest.Test(t, func() { go func() { time.Sleep(1) }() }) }\n",
 			"-- a_test.go --\n// f runs in a bubble.\nfunc f() { time.Sleep(1) }\n",
 			"-- tracing/tracetest/a.go --\nfunc f() { synctest.Test(t, func() { time.Sleep(1) }) }\n",
+			"-- a_test.go --\nfunc f() { tracetest.Run(t, func() { time.Sleep(1) }) }\n",
 		},
 	},
 	{
@@ -103,7 +104,7 @@ func checkSleep(f *file) []finding {
 	ast.Inspect(f.ast, func(n ast.Node) bool {
 		switch n := n.(type) {
 		case *ast.CallExpr:
-			if calls(n, "synctest", "Test") {
+			if calls(n, "synctest", "Test") || calls(n, "tracetest", "Run") {
 				inside = append(inside, n)
 			}
 		case *ast.FuncDecl:
