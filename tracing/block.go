@@ -143,5 +143,5 @@ func (b *block) poison(store []record) {
 	}
 }
 
-// poisoned is what a keeper of borrowed data reads in a checked build.
-const poisoned = "spandrel: this span was read after it had been given back"
+// poisoned is what stands in records that have been given back, in a checked build.
+const poisoned = "tracing: this record was read after it had been given back"

@@ -13,8 +13,9 @@ import (
 
 // SpanData is a read-only view of one span. A [Processor] or an [Exporter] borrows it until it
 // returns: afterwards the view and everything its slices and strings reach belong to the pipeline
-// again, which reuses them. Who wants to keep a span calls [SpanData.Clone]; builds with
-// -tags invariants or -race overwrite a view when it is returned, so a keeper is found.
+// again, which reuses them. Who wants to keep a span calls [SpanData.Clone]. Builds with
+// -tags invariants or -race overwrite a view when the call returns, by a text that names the method
+// which borrowed it, and panic with that name where the view was written to.
 //
 // Any number of goroutines may read a view while it is borrowed; nobody may write to it. The slices
 // have cap == len, so an append copies. Views are passed by pointer; go vet reports a copy.

@@ -240,7 +240,9 @@ func (pl *pipeline) encode(b *block, wait time.Duration) {
 		}
 		out := pl.current()
 		n := len(out.data)
-		data, err := pl.appendSpan(out.data, v)
+		l := lend(v, pl.encoder, "AppendSpan")
+		data, err := pl.appendSpan(out.data, l.view)
+		l.reclaim()
 		if err != nil || len(data) <= n {
 			out.data = out.data[:n]
 			pl.resolve(&pl.rejected, 1)

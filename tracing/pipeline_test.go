@@ -17,7 +17,6 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/otel/attribute"
 
-	"github.com/spandrel-go/spandrel/pool"
 	"github.com/spandrel-go/spandrel/tracing"
 )
 
@@ -562,46 +561,6 @@ func TestSlowExporterDoesNotHurtTheOther(t *testing.T) {
 		}
 		sumsHold(t, p)
 	})
-}
-
-// keeper is an exporter that keeps what it only borrows.
-type keeper struct {
-	collector
-	kept  []*tracing.SpanData
-	attrs [][]attribute.KeyValue
-}
-
-func (k *keeper) ExportSpans(_ context.Context, spans []*tracing.SpanData) error {
-	for _, d := range spans {
-		k.kept = append(k.kept, d)
-		k.attrs = append(k.attrs, d.Attributes)
-	}
-	return nil
-}
-
-// Not parallel: it reads what belongs to the pool, where other tests would find it.
-func TestCheckedBuildsOverwriteWhatIsGivenBack(t *testing.T) {
-	if !pool.Checked {
-		t.Skip("only checked builds overwrite: run with -tags invariants or -race")
-	}
-	k := &keeper{}
-	var seen []*tracing.SpanData
-	p := newProvider(t, tracing.WithExporter(k), tracing.WithProcessor(&processor{onEnd: func(d *tracing.SpanData) { seen = append(seen, d) }}))
-	tracer := p.NewTracer("test")
-	for range 20 {
-		endOne(tracer, "kept", tracing.WithAttributes(attribute.String("a", "b")))
-	}
-	flush(t, p)
-	require.Len(t, k.kept, 20)
-	require.Len(t, seen, 20)
-	for i, d := range append(seen, k.kept...) {
-		assert.Contains(t, d.Name, "given back", i)
-		assert.False(t, d.SpanContext.IsValid(), i)
-	}
-	for i, attrs := range k.attrs {
-		require.Len(t, attrs, 1)
-		assert.NotEqual(t, attribute.String("a", "b"), attrs[0], i)
-	}
 }
 
 // What is borrowed cannot be appended to in place.

@@ -297,7 +297,9 @@ func (p *Provider) onEnd(r *record) {
 	base := r.block.spanContext()
 	r.view(v, &base, false)
 	for _, proc := range p.processors {
-		proc.OnEnd(v)
+		l := lend(v, proc, "OnEnd")
+		proc.OnEnd(l.view)
+		l.reclaim()
 	}
 	releaseView(v)
 }

@@ -45,6 +45,7 @@ func (pl *pipeline) sendEncoded(b EncodedBatch) {
 	n := b.Len()
 	err := pl.try(n, func(ctx context.Context) error {
 		pl.body = pl.encoder.AppendRequest(pl.body[:0], b)
+		defer reclaimBody(pl.body)
 		return pl.encoder.SendRequest(ctx, pl.body, n)
 	})
 	if cap(pl.body) > keepBatchBytes {
@@ -60,10 +61,12 @@ func (pl *pipeline) sendEncoded(b EncodedBatch) {
 
 // sendViews delivers a batch of borrowed spans and gives their blocks back.
 func (pl *pipeline) sendViews(b *batch) {
-	pl.exportViews(b.views)
+	l := lendAll(b.views, pl.exporter, "ExportSpans")
+	pl.exportViews(l.views)
 	select {
 	case <-pl.gone: // Shutdown has left this call behind: who knows who reads what it was lent
 	default:
+		l.reclaim()
 		for _, v := range b.views {
 			releaseView(v)
 		}
