@@ -21,6 +21,10 @@ func TestSampleDoesNotAllocate(t *testing.T) {
 		mustRatio(t, 0.5),
 		mustKongRatio(t, 0.5),
 		sampling.ParentBased(mustRatio(t, 0.5)),
+		sampling.AlwaysRecord(mustRatio(t, 0.5)),
+		// Of a root, and where the trace state stays as it is.
+		mustProbability(t, 0.5),
+		sampling.Composite(sampling.ComposableParentThreshold(nil)),
 	} {
 		i := 0
 		testkit.MaxMallocs(t, 1_000, 0, func() {

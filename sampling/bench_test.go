@@ -16,6 +16,7 @@ func BenchmarkSample(b *testing.B) {
 		{"AlwaysOn", sampling.AlwaysOn()},
 		{"Ratio", mustRatio(b, 0.5)},
 		{"KongRatio", mustKongRatio(b, 0.5)},
+		{"Probability", mustProbability(b, 0.5)},
 		{"ParentBased", sampling.ParentBased(mustRatio(b, 0.5))},
 	} {
 		b.Run(bb.name, func(b *testing.B) {

@@ -111,3 +111,46 @@ func ExampleWithLocalParentNotSampled() {
 	fmt.Println(s.Sample(sampling.Parameters{Parent: parent, ParentDecision: sampling.ParentDeny}).Decision)
 	// Output: RecordAndSample
 }
+
+func ExampleProbability() {
+	s, err := sampling.Probability(0.25)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	id, _ := trace.TraceIDFromHex("0af7651916cd43dd04f8eb211c80319c")
+	r := s.Sample(sampling.Parameters{TraceID: id})
+	fmt.Println(s.Description(), r.Decision, r.TraceState)
+	// Output: Probability{0.25} RecordAndSample ot=th:c
+}
+
+// Health checks are never sampled, of the rest a tenth; spans of traces that arrive follow their
+// parents.
+func ExampleComposite() {
+	tenth, err := sampling.ComposableProbability(0.1)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	s := sampling.Composite(sampling.ComposableParentThreshold(sampling.ComposableRuleBased(
+		sampling.Rule{
+			Name: "health",
+			When: func(p sampling.ComposableParameters) bool { return p.Name == "GET /health" },
+			Use:  sampling.ComposableAlwaysOff(),
+		},
+		sampling.Rule{Use: tenth},
+	)))
+	id, _ := trace.TraceIDFromHex("0af7651916cd43dd04f8eb211c80319c")
+	fmt.Println(s.Sample(sampling.Parameters{TraceID: id, Name: "GET /health"}).Decision)
+	r := s.Sample(sampling.Parameters{TraceID: id, Name: "GET /"})
+	fmt.Println(r.Decision, r.TraceState)
+	// Output:
+	// Drop
+	// RecordAndSample ot=th:e666
+}
+
+func ExampleAlwaysRecord() {
+	s := sampling.AlwaysRecord(sampling.AlwaysOff())
+	fmt.Println(s.Sample(sampling.Parameters{}).Decision)
+	// Output: RecordOnly
+}

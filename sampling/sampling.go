@@ -25,7 +25,8 @@ type Sampler interface {
 
 // HeadSampler is a [Sampler] that can decide without looking at the span: from the trace id and the
 // parent's decision. Package tracing finds it by type assertion and asks it first, which spares it
-// the Parameters and a copy of the attributes. All samplers of this package are of this kind.
+// the Parameters and a copy of the attributes. All samplers of this package are of this kind;
+// [Probability] and [Composite] decide so only about what they drop.
 type HeadSampler interface {
 	Sampler
 	// SampleHead decides as Sample would and returns true, or returns false: then Sample is asked. It
@@ -43,6 +44,9 @@ type Head struct {
 	Debug          bool
 	// LocalParent says that Parent is valid and not remote.
 	LocalParent bool
+	// NoParent says that the trace begins here and nothing arrived: neither ids nor a decision nor a
+	// trace state.
+	NoParent bool
 }
 
 // Decision is what a [Sampler] decides about one span.
@@ -98,6 +102,9 @@ type Parameters struct {
 	Debug bool
 	// TraceID is the trace id that the span has, the parent's or a new one.
 	TraceID trace.TraceID
+	// Random says that the last 56 bits of the trace id are known to be random: the random flag of W3C
+	// Trace Context Level 2, which the parent sent, or which a trace that begins here is given.
+	Random bool
 	// Name is the name given to Start.
 	Name string
 	// Kind is the span's kind, never SpanKindUnspecified.
