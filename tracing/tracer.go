@@ -136,6 +136,7 @@ type startOptions struct {
 	unlinked     bool // CreateSpan: the span does not join its local trace yet
 	decided      bool // WithShouldSample was given: sample is its value
 	sample       bool
+	random       bool // the trace begins here, with an id whose end is random
 	parent       *Span
 	remoteParent *trace.SpanContext
 	at           time.Time
@@ -265,9 +266,10 @@ func (t *Tracer) startTrace(ctx, base context.Context, p *Provider, name string,
 	} else {
 		sampler, ok := t.samplerOf(p), false
 		if arrived == nil && sampler.head != nil { // nobody has a say but the trace id
-			decision, ok = sampler.head.SampleHead(sampling.Head{TraceIDHigh: trID.high, TraceIDLow: trID.low})
+			decision, ok = sampler.head.SampleHead(sampling.Head{TraceIDHigh: trID.high, TraceIDLow: trID.low, NoParent: true})
 		}
 		if !ok {
+			o.random = p.ids == nil
 			decision, result = sampler.ask(ctx, name, o, trID, &trace.SpanContext{}, arrived)
 		}
 	}
@@ -464,6 +466,7 @@ func (sc *samplerChoice) ask(ctx context.Context, name string, o *startOptions, 
 		ParentDecision: head.ParentDecision,
 		Debug:          head.Debug,
 		TraceID:        id.bytes(),
+		Random:         o.random || parent.TraceFlags().IsRandom(),
 		Name:           name,
 		Kind:           spanKind(o.kind),
 		// Copies: else the interface call would move those of every caller of Start to the heap.
