@@ -3,6 +3,8 @@
 package sampling_test
 
 import (
+	"math/rand/v2"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -13,9 +15,65 @@ import (
 	"github.com/spandrel-go/spandrel/sampling"
 )
 
-// The tests of this file carry the names of rows in OpenTelemetry's compliance matrix.
+// The tests of this file are those that rows of docs/otel-compliance.md name.
 
-func TestSpec_Sampler_AlwaysRecord(t *testing.T) {
+func TestSpec_AlwaysOnAndAlwaysOff(t *testing.T) {
+	t.Parallel()
+	for _, d := range []sampling.ParentDecision{sampling.ParentDefer, sampling.ParentDeny, sampling.ParentAccept} {
+		p := underParent(t, "", d, randomID(1))
+		assert.Equal(t, sampling.RecordAndSample, sampling.AlwaysOn().Sample(p).Decision)
+		assert.Equal(t, sampling.Drop, sampling.AlwaysOff().Sample(p).Decision)
+	}
+	assert.Equal(t, "AlwaysOnSampler", sampling.AlwaysOn().Description())
+	assert.Equal(t, "AlwaysOffSampler", sampling.AlwaysOff().Description())
+}
+
+// That a higher rate keeps all that a lower one keeps is TestRatioWithHigherRateKeepsAllThatALowerRateKeeps.
+func TestSpec_TraceIDRatioBased(t *testing.T) {
+	t.Parallel()
+	s, again, higher := mustRatio(t, 0.25), mustRatio(t, 0.25), mustRatio(t, 0.5)
+	random := rand.New(rand.NewPCG(9, 10))
+	for range 1_000 {
+		id := randomTraceID(random)
+		want := s.Sample(sampling.Parameters{TraceID: id}).Decision
+		assert.Equal(t, want, again.Sample(sampling.Parameters{TraceID: id}).Decision, "another sampler, %s", id)
+		for _, d := range []sampling.ParentDecision{sampling.ParentDeny, sampling.ParentAccept} {
+			assert.Equal(t, want, s.Sample(underParent(t, "", d, id)).Decision, "parent says %s, %s", d, id)
+		}
+		if want == sampling.RecordAndSample {
+			assert.Equal(t, want, higher.Sample(sampling.Parameters{TraceID: id}).Decision, id)
+		}
+	}
+	assert.Equal(t, "TraceIDRatioBased{0.25}", s.Description())
+}
+
+func TestSpec_ParentBased(t *testing.T) {
+	t.Parallel()
+	s := sampling.ParentBased(named{name: "root"},
+		sampling.WithRemoteParentSampled(named{name: "remoteParentSampled"}),
+		sampling.WithRemoteParentNotSampled(named{name: "remoteParentNotSampled"}),
+		sampling.WithLocalParentSampled(named{name: "localParentSampled"}),
+		sampling.WithLocalParentNotSampled(named{name: "localParentNotSampled"}))
+	local := func(d sampling.ParentDecision) sampling.Parameters {
+		return sampling.Parameters{Parent: localParent, ParentDecision: d}
+	}
+	for _, tt := range []struct {
+		p         sampling.Parameters
+		asked     string
+		byDefault sampling.Decision
+	}{
+		{p: sampling.Parameters{}, asked: "root", byDefault: sampling.Drop},
+		{p: underParent(t, "", sampling.ParentAccept, randomID(1)), asked: "remoteParentSampled", byDefault: sampling.RecordAndSample},
+		{p: underParent(t, "", sampling.ParentDeny, randomID(1)), asked: "remoteParentNotSampled", byDefault: sampling.Drop},
+		{p: local(sampling.ParentAccept), asked: "localParentSampled", byDefault: sampling.RecordAndSample},
+		{p: local(sampling.ParentDeny), asked: "localParentNotSampled", byDefault: sampling.Drop},
+	} {
+		assert.Equal(t, []attribute.KeyValue{attribute.String("asked", tt.asked)}, s.Sample(tt.p).Attributes)
+		assert.Equal(t, tt.byDefault, sampling.ParentBased(sampling.AlwaysOff()).Sample(tt.p).Decision, tt.asked)
+	}
+}
+
+func TestSpec_AlwaysRecord(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ root, want sampling.Decision }{
 		{sampling.Drop, sampling.RecordOnly},
@@ -35,7 +93,7 @@ func TestSpec_Sampler_AlwaysRecord(t *testing.T) {
 	}
 }
 
-func TestSpec_TraceIdRatioBased_sampler_implements_OpenTelemetry_tracestate_th_field(t *testing.T) {
+func TestSpec_ProbabilitySampler(t *testing.T) {
 	t.Parallel()
 	s := mustProbability(t, 0.25)
 	assert.Equal(t, "Probability{0.25}", s.Description())
@@ -72,7 +130,7 @@ func TestSpec_TraceIdRatioBased_sampler_implements_OpenTelemetry_tracestate_th_f
 	}
 }
 
-func TestSpec_CompositeSampler_and_built_in_ComposableSamplers(t *testing.T) {
+func TestSpec_CompositeSampler(t *testing.T) {
 	t.Parallel()
 	tenth, err := sampling.ComposableProbability(0.1)
 	require.NoError(t, err)
@@ -142,6 +200,75 @@ func TestSpec_CompositeSampler_and_built_in_ComposableSamplers(t *testing.T) {
 				assert.Equal(t, tt.state, stateOf(t, got))
 			}
 		})
+	}
+}
+
+func TestSpec_ExplicitRandomness(t *testing.T) {
+	t.Parallel()
+	const state = "ot=rv:7479cfb506891d"
+	for _, s := range []sampling.Sampler{
+		mustProbability(t, 0.1),
+		mustProbability(t, 0.9),
+		mustProbability(t, 0.9, sampling.WithExplicitRandomness()),
+		sampling.Composite(sampling.ComposableAlwaysOn()),
+		sampling.Composite(sampling.ComposableAlwaysOff()),
+		sampling.Composite(sampling.ComposableParentThreshold(nil)),
+	} {
+		root := sampling.Parameters{TraceID: randomID(1)}
+		root.Parent = root.Parent.WithTraceState(mustState(t, state))
+		for _, p := range []sampling.Parameters{root, underParent(t, state, sampling.ParentAccept, randomID(1))} {
+			got := s.Sample(p)
+			if got.TraceState == nil { // the parent's
+				got.TraceState = new(trace.TraceState)
+				*got.TraceState = p.Parent.TraceState()
+			}
+			assert.Contains(t, stateOf(t, got), "rv:7479cfb506891d", s.Description())
+		}
+	}
+}
+
+func TestSpec_PresumedRandomness(t *testing.T) {
+	t.Parallel()
+	s := mustProbability(t, 0.5)
+	for _, random := range []bool{false, true} {
+		for _, p := range []sampling.Parameters{{}, underParent(t, "ot=k:1", sampling.ParentDeny, randomID(1))} {
+			p.Random = random
+			p.TraceID = randomID(1 << 55)
+			assert.Equal(t, sampling.RecordAndSample, s.Sample(p).Decision)
+			p.TraceID = randomID(1<<55 - 1)
+			assert.Equal(t, sampling.Drop, s.Sample(p).Decision)
+		}
+	}
+}
+
+// Under the race detector.
+func TestSpec_SamplersAreConcurrentSafe(t *testing.T) {
+	t.Parallel()
+	for _, s := range []sampling.Sampler{
+		sampling.AlwaysOn(),
+		sampling.AlwaysOff(),
+		mustRatio(t, 0.5),
+		mustKongRatio(t, 0.5),
+		mustProbability(t, 0.5, sampling.WithExplicitRandomness()),
+		sampling.ParentBased(mustProbability(t, 0.5)),
+		sampling.AlwaysRecord(mustRatio(t, 0.5)),
+		sampling.Composite(sampling.ComposableParentThreshold(sampling.ComposableRuleBased(sampling.Rule{
+			Use: sampling.ComposableAnnotating(sampling.ComposableAnnotating(nil, attribute.Int("a", 1)), attribute.Int("b", 1)),
+		}))),
+	} {
+		description := s.Description()
+		child := underParent(t, "ot=th:8;k:1", sampling.ParentAccept, randomID(1<<55))
+		var wg sync.WaitGroup
+		for range 4 {
+			wg.Go(func() {
+				for i := range uint64(100) {
+					s.Sample(sampling.Parameters{TraceID: randomID(i << 49)})
+					s.Sample(child)
+					assert.Equal(t, description, s.Description())
+				}
+			})
+		}
+		wg.Wait()
 	}
 }
 
