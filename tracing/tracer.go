@@ -269,7 +269,7 @@ func (t *Tracer) startTrace(ctx, base context.Context, p *Provider, name string,
 			decision, ok = sampler.head.SampleHead(sampling.Head{TraceIDHigh: trID.high, TraceIDLow: trID.low, NoParent: true})
 		}
 		if !ok {
-			o.random = p.ids == nil
+			o.random = p.newFlags.IsRandom()
 			decision, result = sampler.ask(ctx, name, o, trID, &trace.SpanContext{}, arrived)
 		}
 	}
