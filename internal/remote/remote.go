@@ -34,15 +34,15 @@ func (d Decision) String() string {
 type Remote struct {
 	// SpanContext is the caller's span, remote. It is invalid when no valid ids arrived.
 	SpanContext trace.SpanContext
-	// ParentSpanID is the caller's own parent, where the format carries it (B3), else zero.
+	// ParentSpanID is the caller's own parent, where the format carries it (B3, Jaeger), else zero.
 	ParentSpanID trace.SpanID
 	// Decision is the caller's sampling decision. It may be set without valid ids ("b3: 0").
 	Decision Decision
 	// Debug says that the caller forces this trace through all samplers (X-B3-Flags: 1). It implies
 	// Decision == Accept.
 	Debug bool
-	// Format names the format that was read: "w3c", "b3", "b3-single", or "" when only a request id
-	// arrived.
+	// Format names the format that was read: "w3c", "b3", "b3-single", "jaeger", "ot", or "" when only
+	// a request id arrived.
 	Format string
 	// TraceIDBits is the width of the trace id as it came, 64 or 128; 0 without an id.
 	TraceIDBits int
