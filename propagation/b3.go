@@ -2,11 +2,7 @@
 
 package propagation
 
-import (
-	"strings"
-
-	"go.opentelemetry.io/otel/trace"
-)
+import "strings"
 
 // B3, as in the README of openzipkin/b3-propagation. Several headers:
 //
@@ -17,27 +13,14 @@ import (
 //	b3: <trace id>-<span id>-<1, 0 or d>-<parent span id>
 //
 // A trace id has 16 or 32 digits, the others 16. No decision means that it is left to the callee.
-const (
-	b3IDLen     = 16
-	b3LongIDLen = 32
-	// b3SingleMax is the length of the longest b3 header: 32+1+16+1+1+1+16.
-	b3SingleMax = 68
-)
 
-// b3Fields is what one of the two encodings holds.
-type b3Fields struct {
-	traceID     trace.TraceID
-	spanID      trace.SpanID // valid if there are ids
-	parent      trace.SpanID
-	traceIDBits int
-	decision    Decision
-	debug       bool
-}
+// b3SingleMax is the length of the longest b3 header: 32+1+16+1+1+1+16.
+const b3SingleMax = 68
 
 // extractB3 reads the b3 header and the x-b3-* headers into in. Each of the two, the ids and the
 // decision, is taken from the b3 header if that has it, else from the others.
 func (p *Propagator) extractB3(src *source, in *Remote) {
-	var f b3Fields
+	var f fields
 	in.Format = formatNames[formatB3]
 	if value := src.get(&b3Header); value != "" {
 		var refused reason
@@ -53,22 +36,11 @@ func (p *Propagator) extractB3(src *source, in *Remote) {
 	if !f.spanID.IsValid() {
 		p.readB3IDs(src, &f)
 	}
-	in.Decision = f.decision
-	in.Debug = f.debug
-	if !f.spanID.IsValid() {
-		return
-	}
-	cfg := trace.SpanContextConfig{TraceID: f.traceID, SpanID: f.spanID, Remote: true}
-	if f.decision == Accept {
-		cfg.TraceFlags = trace.FlagsSampled
-	}
-	in.SpanContext = trace.NewSpanContext(cfg)
-	in.ParentSpanID = f.parent
-	in.TraceIDBits = f.traceIDBits
+	f.store(in)
 }
 
 // readB3Decision reads x-b3-flags and x-b3-sampled.
-func (p *Propagator) readB3Decision(src *source, f *b3Fields) {
+func (p *Propagator) readB3Decision(src *source, f *fields) {
 	switch src.get(&b3FlagsHeader) {
 	case "1":
 		f.decision, f.debug = Accept, true
@@ -77,19 +49,14 @@ func (p *Propagator) readB3Decision(src *source, f *b3Fields) {
 	default:
 		p.malformed.count(formatB3, reasonDecision)
 	}
-	switch src.get(&b3SampledHeader) {
-	case "":
-	case "1", "true", "True", "TRUE": // words are of older writers
-		f.decision = Accept
-	case "0", "false", "False", "FALSE":
-		f.decision = Deny
-	default:
+	var ok bool
+	if f.decision, ok = parseDecision(src.get(&b3SampledHeader)); !ok {
 		p.malformed.count(formatB3, reasonDecision)
 	}
 }
 
 // readB3IDs reads x-b3-traceid, x-b3-spanid and x-b3-parentspanid. If one is bad none is used.
-func (p *Propagator) readB3IDs(src *source, f *b3Fields) {
+func (p *Propagator) readB3IDs(src *source, f *fields) {
 	traceID, spanID := src.get(&b3TraceIDHeader), src.get(&b3SpanIDHeader)
 	if traceID == "" && spanID == "" {
 		return
@@ -98,7 +65,7 @@ func (p *Propagator) readB3IDs(src *source, f *b3Fields) {
 		p.malformed.count(formatB3, reasonIncomplete)
 		return
 	}
-	ids := b3Fields{decision: f.decision, debug: f.debug}
+	ids := fields{decision: f.decision, debug: f.debug}
 	refused := ids.setIDs(traceID, spanID, src.get(&b3ParentSpanIDHeader))
 	if refused != reasonNone {
 		p.malformed.count(formatB3, refused)
@@ -109,7 +76,7 @@ func (p *Propagator) readB3IDs(src *source, f *b3Fields) {
 
 // parseB3Single reads a b3 header. A parent without a decision before it is what Brave writes when
 // the decision is deferred; a dash at the end is what a template with an empty last part writes.
-func parseB3Single(s string) (f b3Fields, refused reason) {
+func parseB3Single(s string) (f fields, refused reason) {
 	if len(s) == 1 {
 		if !f.setDecision(s[0]) {
 			return f, reasonSyntax
@@ -117,34 +84,34 @@ func parseB3Single(s string) (f b3Fields, refused reason) {
 		return f, reasonNone
 	}
 	traceIDLen := strings.IndexByte(s, '-')
-	spanIDEnd := traceIDLen + 1 + b3IDLen
+	spanIDEnd := traceIDLen + 1 + idLen
 	if traceIDLen < 0 || len(s) < spanIDEnd {
-		return b3Fields{}, reasonLength
+		return fields{}, reasonLength
 	}
 	var parent string
 	switch rest := s[spanIDEnd:]; {
 	case rest == "", rest == "-":
 	case rest[0] != '-':
-		return b3Fields{}, reasonSyntax
-	case len(rest) == 1+b3IDLen:
+		return fields{}, reasonSyntax
+	case len(rest) == 1+idLen:
 		parent = rest[1:]
 	case !f.setDecision(rest[1]):
-		return b3Fields{}, reasonSyntax
+		return fields{}, reasonSyntax
 	case len(rest) == 2:
 	case rest[2] != '-':
-		return b3Fields{}, reasonSyntax
-	case len(rest) != 3+b3IDLen:
-		return b3Fields{}, reasonLength
+		return fields{}, reasonSyntax
+	case len(rest) != 3+idLen:
+		return fields{}, reasonLength
 	default:
 		parent = rest[3:]
 	}
 	if refused = f.setIDs(s[:traceIDLen], s[traceIDLen+1:spanIDEnd], parent); refused != reasonNone {
-		return b3Fields{}, refused
+		return fields{}, refused
 	}
 	return f, reasonNone
 }
 
-func (f *b3Fields) setDecision(c byte) bool {
+func (f *fields) setDecision(c byte) bool {
 	switch c {
 	case '1':
 		f.decision = Accept
@@ -156,30 +123,6 @@ func (f *b3Fields) setDecision(c byte) bool {
 		return false
 	}
 	return true
-}
-
-// setIDs sets the ids from their digits; parent may be empty, or zeros, which mean none.
-func (f *b3Fields) setIDs(traceID, spanID, parent string) reason {
-	switch len(traceID) {
-	case b3LongIDLen:
-		f.traceIDBits = 128
-	case b3IDLen:
-		f.traceIDBits = 64
-	default:
-		return reasonLength
-	}
-	if len(spanID) != b3IDLen || parent != "" && len(parent) != b3IDLen {
-		return reasonLength
-	}
-	if !decodeAny(f.traceID[16-len(traceID)/2:], traceID) ||
-		!decodeAny(f.spanID[:], spanID) ||
-		parent != "" && !decodeAny(f.parent[:], parent) {
-		return reasonSyntax
-	}
-	if !f.traceID.IsValid() || !f.spanID.IsValid() {
-		return reasonZeroID
-	}
-	return reasonNone
 }
 
 // b3Sampled returns the value that stands for the decision, or "" for a deferred one.
@@ -199,7 +142,7 @@ func b3Sampled(out *outgoing) string {
 // appendB3Single appends a b3 header with ids.
 func appendB3Single(dst []byte, out *outgoing) []byte {
 	traceID, spanID := out.spanContext.TraceID(), out.spanContext.SpanID()
-	if out.shortTraceID {
+	if out.traceIDBits == 64 {
 		dst = appendHex(dst, traceID[8:])
 	} else {
 		dst = appendHex(dst, traceID[:])

@@ -24,11 +24,23 @@ var arrivals = []struct {
 	}},
 	{"b3", []string{"x-b3-traceid", traceHex, "x-b3-spanid", spanHex, "x-b3-sampled", "1", "x-request-id", traceUUID}},
 	{"b3-single", []string{"b3", traceHex + "-" + spanHex + "-1", "x-request-id", traceUUID}},
+	{"jaeger", []string{"uber-trace-id", traceHex + ":" + spanHex + ":0:1", "x-request-id", traceUUID}},
+	{"ot", []string{
+		"ot-tracer-traceid", shortHex, "ot-tracer-spanid", spanHex, "ot-tracer-sampled", "true", "x-request-id", traceUUID,
+	}},
+}
+
+// arrivalConfig reads what arrives, and with it no more than by default.
+func arrivalConfig(name string) propagation.Config {
+	if name == "jaeger" || name == "ot" {
+		return propagation.Config{Extract: []string{name}}
+	}
+	return propagation.Config{}
 }
 
 func BenchmarkExtract(b *testing.B) {
 	for _, bb := range arrivals {
-		p := newPropagator(b, propagation.Config{})
+		p := newPropagator(b, arrivalConfig(bb.name))
 		carrier := headers(bb.headers...)
 		b.Run(bb.name+"/serial", func(b *testing.B) {
 			b.ReportAllocs()
@@ -56,6 +68,8 @@ func BenchmarkInject(b *testing.B) {
 		{"w3c", []string{"w3c"}},
 		{"b3", []string{"b3"}},
 		{"b3-single", []string{"b3-single"}},
+		{"jaeger", []string{"jaeger"}},
+		{"ot", []string{"ot"}},
 	} {
 		p := newPropagator(b, propagation.Config{Inject: bb.inject})
 		ctx := startSpan(b, context.Background(), true)
@@ -81,9 +95,9 @@ func BenchmarkInject(b *testing.B) {
 // Two allocations are the span context's way into ctx (trace.ContextWithRemoteSpanContext), one is
 // everything else. Not parallel, as testkit asks.
 func TestExtractAllocates(t *testing.T) {
-	p := newPropagator(t, propagation.Config{})
 	for _, a := range arrivals {
-		perRun := map[string]float64{"nothing": 0, "w3c": 3, "b3": 3, "b3-single": 3}
+		p := newPropagator(t, arrivalConfig(a.name))
+		perRun := map[string]float64{"nothing": 0, "w3c": 3, "b3": 3, "b3-single": 3, "jaeger": 3, "ot": 3}
 		bound, ok := perRun[a.name]
 		if !ok {
 			continue // what trace.ParseTraceState allocates is not promised
@@ -96,7 +110,7 @@ func TestExtractAllocates(t *testing.T) {
 // One string holds all values, one slice all headers. Not parallel, as testkit asks.
 func TestInjectAllocates(t *testing.T) {
 	ctx := startSpan(t, context.Background(), true)
-	for _, formats := range [][]string{nil, {"w3c"}, {"b3"}, {"b3-single"}, {"w3c", "b3", "b3-single"}} {
+	for _, formats := range [][]string{nil, {"w3c"}, {"b3"}, {"b3-single"}, {"jaeger"}, {"ot"}, {"w3c", "b3", "b3-single", "jaeger", "ot"}} {
 		p := newPropagator(t, propagation.Config{Inject: formats})
 		carrier := otelprop.HeaderCarrier{}
 		testkit.MaxMallocs(t, 1_000, 2, func() { p.Inject(ctx, carrier) })

@@ -22,6 +22,10 @@ var (
 	b3ParentSpanIDHeader = header{"x-b3-parentspanid", "X-B3-Parentspanid"}
 	b3SampledHeader      = header{"x-b3-sampled", "X-B3-Sampled"}
 	b3FlagsHeader        = header{"x-b3-flags", "X-B3-Flags"}
+	jaegerHeader         = header{"uber-trace-id", "Uber-Trace-Id"}
+	otTraceIDHeader      = header{"ot-tracer-traceid", "Ot-Tracer-Traceid"}
+	otSpanIDHeader       = header{"ot-tracer-spanid", "Ot-Tracer-Spanid"}
+	otSampledHeader      = header{"ot-tracer-sampled", "Ot-Tracer-Sampled"}
 	requestIDHeader      = header{"x-request-id", "X-Request-Id"}
 )
 

@@ -23,32 +23,32 @@ func TestNewRefuses(t *testing.T) {
 		{
 			"unknown format to extract",
 			propagation.Config{Extract: []string{"w3c", "W3C"}},
-			`propagation: extract: unknown format "W3C": it is one of w3c, b3`,
+			`propagation: extract: unknown format "W3C": it is one of w3c, b3, jaeger, ot`,
 		},
 		{
 			"b3-single to extract, which b3 does",
 			propagation.Config{Extract: []string{"b3-single"}},
-			`propagation: extract: unknown format "b3-single": it is one of w3c, b3`,
+			`propagation: extract: unknown format "b3-single": it is one of w3c, b3, jaeger, ot`,
 		},
 		{
 			"preserve to extract",
 			propagation.Config{Extract: []string{"preserve"}},
-			`propagation: extract: unknown format "preserve": it is one of w3c, b3`,
+			`propagation: extract: unknown format "preserve": it is one of w3c, b3, jaeger, ot`,
 		},
 		{
 			"unknown format to inject",
 			propagation.Config{Inject: []string{"preserve", "zipkin"}},
-			`propagation: inject: unknown format "zipkin": it is one of preserve, w3c, b3, b3-single`,
+			`propagation: inject: unknown format "zipkin": it is one of preserve, w3c, b3, b3-single, jaeger, ot`,
 		},
 		{
 			"x-request-id to inject",
 			propagation.Config{Inject: []string{"x-request-id"}},
-			`propagation: inject: unknown format "x-request-id": it is one of preserve, w3c, b3, b3-single`,
+			`propagation: inject: unknown format "x-request-id": it is one of preserve, w3c, b3, b3-single, jaeger, ot`,
 		},
 		{
 			"unknown default format",
 			propagation.Config{DefaultFormat: "preserve"},
-			`propagation: default_format: unknown format "preserve": it is one of w3c, b3, b3-single`,
+			`propagation: default_format: unknown format "preserve": it is one of w3c, b3, b3-single, jaeger, ot`,
 		},
 		{
 			"empty name to clear",
@@ -102,6 +102,16 @@ func TestFields(t *testing.T) {
 		{"defaults", propagation.Config{}, [][]string{w3c, b3, {"b3", "x-request-id"}}},
 		{"one format", propagation.Config{Inject: []string{"w3c"}}, [][]string{w3c, {"x-request-id"}}},
 		{"nothing", propagation.Config{Inject: []string{}}, [][]string{{"x-request-id"}}},
+		{
+			"jaeger and ot",
+			propagation.Config{Inject: []string{"ot", "jaeger"}},
+			[][]string{{"uber-trace-id"}, {"ot-tracer-traceid", "ot-tracer-spanid", "ot-tracer-sampled"}, {"x-request-id"}},
+		},
+		{
+			"preserve what may be read",
+			propagation.Config{Extract: []string{"jaeger"}, Inject: []string{"preserve"}},
+			[][]string{w3c, {"uber-trace-id", "x-request-id"}},
+		},
 		{
 			"preserve",
 			propagation.Config{Extract: []string{"w3c"}, Inject: []string{"preserve"}, DefaultFormat: "b3-single"},

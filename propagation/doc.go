@@ -21,6 +21,15 @@
 //     writes the x-b3-* headers. It is read leniently: whatever Kong, Envoy, Zipkin's,
 //     OpenTelemetry's and Datadog's libraries write.
 //   - "b3-single" writes the b3 header. It has no reader of its own, as in Kong.
+//   - "jaeger" is uber-trace-id, of Jaeger's client libraries. Zeros in front of ids may be missing,
+//     and the value may be URL-encoded, as some of those write it. It carries the debug flag.
+//   - "ot" is ot-tracer-traceid, -spanid and -sampled, of OpenTracing's basic tracers. Its readers
+//     expect trace ids of 64 bits: one of 128 bits is written whole only where it arrived so, and
+//     loses its first half otherwise. Use it beside another format, and only for services that read
+//     no other.
+//
+// The baggage headers of jaeger and ot are neither read nor written: baggage has a header of its own,
+// and OpenTelemetry a propagator for it.
 //
 // Which are read and written says [Config], in the words of Kong's propagation block. In any of
 // them a header that is refused starts a new trace, and is counted in [Stats].
@@ -30,9 +39,10 @@
 // A span context says less than the headers do. The rest stands in the Go context beside it, as a
 // [Remote]: a decision that the caller left to us, a decision without ids, the debug flag, the width
 // of the trace id. [Propagator.Inject] uses it so that what arrived in B3 goes on in B3 unchanged. A
-// deferred decision never becomes a deny: W3C cannot express one, so a traceparent is not written
-// when a deferred decision is forwarded. The decision of a span that a provider made is its sampled
-// flag.
+// deferred decision never becomes a deny: W3C and Jaeger cannot express one, so neither traceparent
+// nor uber-trace-id is written when a deferred decision is forwarded. The decision of a span that a
+// provider made is its sampled flag. The random flag of W3C's level 2 is carried by traceparent alone;
+// of other flags nothing is forwarded.
 //
 // # x-request-id
 //

@@ -54,7 +54,7 @@ func ExampleNew() {
 	}
 	fmt.Println(p.Fields())
 	// Output:
-	// propagation: extract: unknown format "zipkin": it is one of w3c, b3
+	// propagation: extract: unknown format "zipkin": it is one of w3c, b3, jaeger, ot
 	// [traceparent tracestate x-request-id]
 }
 

@@ -23,10 +23,12 @@ var (
 	b3SinglePattern = regexp.MustCompile(
 		`^(?i:([0-9a-f]{32}|[0-9a-f]{16})-([0-9a-f]{16}))(?:-|-([01d])(?:-(?i:([0-9a-f]{16})))?|-(?i:([0-9a-f]{16})))?$`)
 	b3TraceIDPattern = regexp.MustCompile(`^(?i:[0-9a-f]{32}|[0-9a-f]{16})$`)
-	b3SpanIDPattern  = regexp.MustCompile(`^(?i:[0-9a-f]{16})$`)
-	truePattern      = regexp.MustCompile(`^(?:true|True|TRUE)$`)
-	falsePattern     = regexp.MustCompile(`^(?:false|False|FALSE)$`)
-	zerosPattern     = regexp.MustCompile(`^0*$`)
+	jaegerPattern    = regexp.MustCompile(
+		`^(?i:([0-9a-f]{1,32})(?::|%3a)([0-9a-f]{1,16})(?::|%3a)([0-9a-f]+)(?::|%3a)([0-9a-f]{1,2}))$`)
+	b3SpanIDPattern = regexp.MustCompile(`^(?i:[0-9a-f]{16})$`)
+	truePattern     = regexp.MustCompile(`^(?:true|True|TRUE)$`)
+	falsePattern    = regexp.MustCompile(`^(?:false|False|FALSE)$`)
+	zerosPattern    = regexp.MustCompile(`^0*$`)
 )
 
 // simple is what the second implementation reads.
@@ -172,6 +174,71 @@ func FuzzB3(f *testing.F) {
 	})
 }
 
+// pad makes n digits of any number of them, as in uber-trace-id.
+func pad(digits string, n int) string {
+	digits = strings.Repeat("0", n) + strings.ToLower(digits)
+	return digits[len(digits)-n:]
+}
+
+func simpleJaeger(value string) (s simple) {
+	m := jaegerPattern.FindStringSubmatch(value)
+	if m == nil || !s.setB3IDs(pad(m[1], 32), pad(m[2], 16), pad(m[3], 16)) {
+		return simple{}
+	}
+	if len(m[1]) <= 16 {
+		s.bits = 64
+	}
+	s.decision = propagation.Deny
+	if flags, _ := hex.DecodeString(pad(m[4], 2)); flags[0]&1 != 0 {
+		s.decision, s.flags, s.debug = propagation.Accept, trace.FlagsSampled, flags[0]&2 != 0
+	}
+	return s
+}
+
+func FuzzJaeger(f *testing.F) {
+	for _, value := range []string{
+		traceHex + ":" + spanHex + ":" + parentHex + ":01",
+		traceHex + "%3A" + spanHex + "%3a0%3A3",
+		"abc:DEF:0:1", "1:1:" + traceHex + traceHex + ":ff", "0:1:0:1", "1:0:0:1", "1:1:0:100", "1:1::1", "1:1:1",
+		":::", "::::", "", "%", "1:1:0:1:", "g:1:0:1", strings.Repeat("1", 33) + ":1:0:1", "1:" + strings.Repeat("1", 17) + ":0:1",
+	} {
+		f.Add(value)
+	}
+	f.Fuzz(func(t *testing.T, value string) {
+		p, err := propagation.New(propagation.Config{Extract: everyFormat})
+		require.NoError(t, err)
+		got := extract(p, otelprop.MapCarrier{"uber-trace-id": value})
+		want := simpleJaeger(value)
+		require.Equal(t, want, simpleOf(got), "%q", value)
+		checkStats(t, p, want == simple{} && value != "")
+		if want != (simple{}) {
+			roundTrip(t, got, "jaeger")
+		}
+	})
+}
+
+func FuzzOT(f *testing.F) {
+	f.Add(traceHex, spanHex, "1")
+	f.Add(shortHex, strings.ToUpper(spanHex), "False")
+	f.Add(strings.ToUpper(traceHex), spanHex, "d")
+	f.Add(traceHex, "", "true")
+	f.Add("", spanHex, "0")
+	f.Add("0000000000000000", spanHex, "")
+	f.Add(traceHex+"0", "1", "2")
+	f.Fuzz(func(t *testing.T, traceID, spanID, sampled string) {
+		p, err := propagation.New(propagation.Config{Extract: everyFormat})
+		require.NoError(t, err)
+		got := extract(p, otelprop.MapCarrier{"ot-tracer-traceid": traceID, "ot-tracer-spanid": spanID, "ot-tracer-sampled": sampled})
+		// It is B3 under other names, but for debug and the parent.
+		want := simpleB3("", traceID, spanID, "", sampled, "")
+		require.Equal(t, want, simpleOf(got))
+		checkStats(t, p, want == simple{} && traceID+spanID+sampled != "")
+		if want.spanID != "" {
+			roundTrip(t, got, "ot")
+		}
+	})
+}
+
 func FuzzRequestID(f *testing.F) {
 	for _, id := range []string{"", "125a4afb-6f55-44ba-ad80-413f09f48a28", "\t", "a\nb", "\u00e9", "\x7f", "\xff"} {
 		f.Add(id)
@@ -205,7 +272,7 @@ func checkStats(t *testing.T, p *propagation.Propagator, refused bool) {
 // roundTrip forwards what was read in one format and reads it again.
 func roundTrip(t *testing.T, want propagation.Remote, format string) {
 	t.Helper()
-	p, err := propagation.New(propagation.Config{Inject: []string{format}})
+	p, err := propagation.New(propagation.Config{Extract: everyFormat, Inject: []string{format}})
 	require.NoError(t, err)
 	carrier := inject(contextWith(want), p)
 	got := extract(p, carrier)

@@ -44,6 +44,20 @@ func decode(dst []byte, s string) (ok, upper bool) {
 	return all != 0, any&hexUpper != 0
 }
 
+// decodePadded decodes one or more digits of either case into the end of dst, which is zero, and
+// reports whether s is that. Of more than 2*len(dst) digits the first are left out.
+func decodePadded(dst []byte, s string) bool {
+	all := hexValid
+	for i := range len(s) {
+		v := hexValues[s[len(s)-1-i]]
+		all &= v
+		if i < 2*len(dst) {
+			dst[len(dst)-1-i/2] |= v & 0x0f << (i % 2 * 4)
+		}
+	}
+	return all != 0 && s != ""
+}
+
 // appendHex appends two lower-case digits for each byte of src.
 func appendHex(dst, src []byte) []byte {
 	for _, b := range src {

@@ -26,6 +26,9 @@ const (
 	traceUUID = "0af76519-16cd-43dd-8448-eb211c80319c"
 )
 
+// everyFormat lists all formats that have a reader.
+var everyFormat = []string{"w3c", "b3", "jaeger", "ot"}
+
 func newPropagator(tb testing.TB, cfg propagation.Config) *propagation.Propagator {
 	tb.Helper()
 	p, err := propagation.New(cfg)

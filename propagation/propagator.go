@@ -63,6 +63,12 @@ func fieldsOf(c config) []string {
 	if set.has(formatB3Single) {
 		fields = append(fields, b3Header.lower)
 	}
+	if set.has(formatJaeger) {
+		fields = append(fields, jaegerHeader.lower)
+	}
+	if set.has(formatOT) {
+		fields = append(fields, otTraceIDHeader.lower, otSpanIDHeader.lower, otSampledHeader.lower)
+	}
 	return append(fields, requestIDHeader.lower)
 }
 
@@ -84,6 +90,10 @@ func (p *Propagator) Extract(ctx context.Context, carrier otelprop.TextMapCarrie
 			p.extractW3C(&src, &in)
 		case formatB3:
 			p.extractB3(&src, &in)
+		case formatJaeger:
+			p.extractJaeger(&src, &in)
+		case formatOT:
+			p.extractOT(&src, &in)
 		}
 		if in.SpanContext.IsValid() {
 			found = in
@@ -115,18 +125,19 @@ func (p *Propagator) Extract(ctx context.Context, carrier otelprop.TextMapCarrie
 
 // outgoing is what Inject sends.
 type outgoing struct {
-	spanContext  trace.SpanContext // invalid: there are no ids
-	parent       trace.SpanID
-	decision     Decision
-	debug        bool
-	shortTraceID bool // 64 bits
+	spanContext trace.SpanContext // invalid: there are no ids
+	parent      trace.SpanID
+	decision    Decision
+	debug       bool
+	traceIDBits int // as the trace id arrived; 0 if it did not
 }
 
 // texts holds what is written of an outgoing, all substrings of one string.
 type texts struct {
 	traceparent             string
 	traceID, spanID, parent string
-	b3Single                string
+	b3Single, jaeger        string
+	otTraceID               string
 	requestID               string
 }
 
@@ -134,8 +145,8 @@ type texts struct {
 //
 // Where the span in ctx was made by a provider its sampled flag is the decision. Where the span
 // context is the one that arrived, or there is none, Inject forwards what arrived, with its parent,
-// debug flag and decision, be it deferred or without ids. Trace ids that arrived in 64 bits leave so
-// in B3. With neither a span nor anything that arrived, it only removes what Clear names.
+// debug flag and decision, be it deferred or without ids. Trace ids that arrived in 64 bits leave so,
+// except in W3C; in OT they leave in 128 bits only if they arrived so. With neither a span nor anything that arrived, it only removes what Clear names.
 //
 // From a HeaderCarrier it first removes what Clear names. It also removes the other headers of each
 // format that it writes, of either encoding for B3, so that nothing that was there before mixes with
@@ -172,6 +183,12 @@ func (p *Propagator) Inject(ctx context.Context, carrier otelprop.TextMapCarrier
 	if set.has(formatB3) || set.has(formatB3Single) {
 		injectB3(&dst, set, &out, &t)
 	}
+	if t.jaeger != "" {
+		dst.set(&jaegerHeader, t.jaeger)
+	}
+	if set.has(formatOT) {
+		injectOT(&dst, &out, &t)
+	}
 	if t.requestID != "" {
 		dst.set(&requestIDHeader, t.requestID)
 	}
@@ -184,11 +201,11 @@ func newOutgoing(sc trace.SpanContext, r *Remote) outgoing {
 	forward := !sc.IsValid() || joined && sc.IsRemote() && sc.SpanID() == r.SpanContext.SpanID()
 	if forward {
 		return outgoing{
-			spanContext:  r.SpanContext,
-			parent:       r.ParentSpanID,
-			decision:     r.Decision,
-			debug:        r.Debug,
-			shortTraceID: r.TraceIDBits == 64,
+			spanContext: r.SpanContext,
+			parent:      r.ParentSpanID,
+			decision:    r.Decision,
+			debug:       r.Debug,
+			traceIDBits: r.TraceIDBits,
 		}
 	}
 	out := outgoing{spanContext: sc, decision: Deny}
@@ -197,7 +214,9 @@ func newOutgoing(sc trace.SpanContext, r *Remote) outgoing {
 		// A debug flag that came without ids is meant for the trace that this service started.
 		out.debug = r != nil && r.Debug && (joined || !arrived)
 	}
-	out.shortTraceID = joined && r.TraceIDBits == 64
+	if joined {
+		out.traceIDBits = r.TraceIDBits
+	}
 	return out
 }
 
@@ -216,7 +235,7 @@ func newTexts(out *outgoing, set formatSet, requestID bool) (t texts) {
 	if !out.spanContext.IsValid() {
 		return t
 	}
-	var buf [traceparentLen + 2*8 + b3SingleMax + uuidLen]byte
+	var buf [traceparentLen + 2*8 + b3SingleMax + jaegerMax + uuidLen]byte
 	b := appendTraceparent(buf[:0], &out.spanContext)
 	if out.parent.IsValid() {
 		b = appendHex(b, out.parent[:])
@@ -226,18 +245,29 @@ func newTexts(out *outgoing, set formatSet, requestID bool) (t texts) {
 		b = appendB3Single(b, out)
 	}
 	singleEnd := len(b)
+	if set.has(formatJaeger) && out.decision != Defer {
+		// It has no word for a deferred decision: its flags would be a deny.
+		b = appendJaeger(b, out)
+	}
+	jaegerEnd := len(b)
 	if requestID {
 		b = appendUUID(b, out.spanContext.TraceID())
 	}
 	s := string(b)
 	t.traceparent = s[:traceparentLen]
 	t.traceID = s[3:35]
-	if out.shortTraceID {
+	if out.traceIDBits == 64 {
 		t.traceID = s[19:35]
+	}
+	// Readers of OT expect 64 bits: more go only where more came from.
+	t.otTraceID = s[19:35]
+	if out.traceIDBits == 128 {
+		t.otTraceID = s[3:35]
 	}
 	t.spanID = s[36:52]
 	t.parent = s[traceparentLen:parentEnd]
 	t.b3Single = s[parentEnd:singleEnd]
-	t.requestID = s[singleEnd:]
+	t.jaeger = s[singleEnd:jaegerEnd]
+	t.requestID = s[jaegerEnd:]
 	return t
 }

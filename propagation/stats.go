@@ -13,17 +13,18 @@ type Stats struct {
 
 // Malformed says how often headers of one format were refused for one reason.
 type Malformed struct {
-	// Format is "w3c", "b3", "b3-single" (the b3 header) or "x-request-id".
+	// Format is "w3c", "b3", "b3-single" (the b3 header), "jaeger", "ot" or "x-request-id".
 	Format string
 	// Reason is one of
 	//   - "length": a header or an id is too short or too long;
 	//   - "syntax": a character stands where the format does not allow it;
 	//   - "version": a traceparent of version ff;
 	//   - "zero id": an id of zeros only;
-	//   - "incomplete": a trace id without a span id, or the other way round;
+	//   - "incomplete": a trace id without a span id, or the other way round; less than the four parts
+	//     of an uber-trace-id;
 	//   - "duplicate": two traceparent headers;
-	//   - "decision": x-b3-sampled or x-b3-flags has no value that we know; it was ignored, the ids
-	//     were not;
+	//   - "decision": x-b3-sampled, x-b3-flags or ot-tracer-sampled has no value that we know; it was
+	//     ignored, the ids were not;
 	//   - "tracestate": a malformed tracestate was dropped, its traceparent was not.
 	Reason string
 	Count  uint64

@@ -176,3 +176,45 @@ func TestW3CWrites(t *testing.T) {
 		})
 	}
 }
+
+// Level 2 knows two flags. What stands in the other bits of a span context, and what other formats have
+// no word for, is not sent; the decision is the sampled flag alone.
+func TestFlagsInEveryFormat(t *testing.T) {
+	t.Parallel()
+	p := newPropagator(t, propagation.Config{Extract: everyFormat, Inject: []string{"w3c", "b3", "b3-single", "jaeger", "ot"}})
+	for _, tt := range []struct {
+		flags       trace.TraceFlags
+		traceparent string
+		sampled     string
+		decision    propagation.Decision
+	}{
+		{0x00, "00", "0", propagation.Deny},
+		{0x01, "01", "1", propagation.Accept},
+		{0x02, "02", "0", propagation.Deny},
+		{0x03, "03", "1", propagation.Accept},
+		{0xfe, "02", "0", propagation.Deny},
+		{0xff, "03", "1", propagation.Accept},
+	} {
+		t.Run(tt.flags.String(), func(t *testing.T) {
+			t.Parallel()
+			sc := trace.NewSpanContext(trace.SpanContextConfig{TraceID: traceID(t, traceHex), SpanID: spanID(t, ownHex), TraceFlags: tt.flags})
+			got := inject(trace.ContextWithSpanContext(context.Background(), sc), p)
+			assert.Equal(t, headers(
+				"traceparent", "00-"+traceHex+"-"+ownHex+"-"+tt.traceparent,
+				"x-b3-traceid", traceHex, "x-b3-spanid", ownHex, "x-b3-sampled", tt.sampled,
+				"b3", traceHex+"-"+ownHex+"-"+tt.sampled,
+				"uber-trace-id", traceHex+":"+ownHex+":0:0"+tt.sampled,
+				"ot-tracer-traceid", shortHex, "ot-tracer-spanid", ownHex, "ot-tracer-sampled", tt.sampled,
+				"x-request-id", traceUUID,
+			), got)
+			for format, flags := range map[string]trace.TraceFlags{
+				"w3c": tt.flags & 0x03, "b3": tt.flags & 0x01, "jaeger": tt.flags & 0x01, "ot": tt.flags & 0x01,
+			} {
+				r := extract(newPropagator(t, propagation.Config{Extract: []string{format}}), got)
+				assert.Equal(t, flags, r.SpanContext.TraceFlags(), format)
+				assert.Equal(t, tt.decision, r.Decision, format)
+				assert.False(t, r.Debug, format)
+			}
+		})
+	}
+}

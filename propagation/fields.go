@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package propagation
+
+import "go.opentelemetry.io/otel/trace"
+
+// The lengths of ids in digits, in B3 and what was made after it.
+const (
+	idLen     = 16
+	longIDLen = 32
+)
+
+// fields is what headers other than a traceparent hold.
+type fields struct {
+	traceID     trace.TraceID
+	spanID      trace.SpanID // valid if there are ids
+	parent      trace.SpanID
+	traceIDBits int
+	decision    Decision
+	debug       bool
+}
+
+// store sets all of in but its format and its request id.
+func (f *fields) store(in *Remote) {
+	in.Decision = f.decision
+	in.Debug = f.debug
+	if !f.spanID.IsValid() {
+		return
+	}
+	// The sampled flag is the only one: no other format than w3c says that a trace id is random.
+	cfg := trace.SpanContextConfig{TraceID: f.traceID, SpanID: f.spanID, Remote: true}
+	if f.decision == Accept {
+		cfg.TraceFlags = trace.FlagsSampled
+	}
+	in.SpanContext = trace.NewSpanContext(cfg)
+	in.ParentSpanID = f.parent
+	in.TraceIDBits = f.traceIDBits
+}
+
+// setIDs sets the ids from their digits: 16 or 32 for a trace id, 16 for the others. parent may be
+// empty, or zeros, which mean none.
+func (f *fields) setIDs(traceID, spanID, parent string) reason {
+	switch len(traceID) {
+	case longIDLen:
+		f.traceIDBits = 128
+	case idLen:
+		f.traceIDBits = 64
+	default:
+		return reasonLength
+	}
+	if len(spanID) != idLen || parent != "" && len(parent) != idLen {
+		return reasonLength
+	}
+	if !decodeAny(f.traceID[16-len(traceID)/2:], traceID) ||
+		!decodeAny(f.spanID[:], spanID) ||
+		parent != "" && !decodeAny(f.parent[:], parent) {
+		return reasonSyntax
+	}
+	if !f.traceID.IsValid() || !f.spanID.IsValid() {
+		return reasonZeroID
+	}
+	return reasonNone
+}
+
+// parseDecision reads a header that has a decision as its value. It reports false for one that
+// nobody writes; words are of older writers.
+func parseDecision(s string) (d Decision, ok bool) {
+	switch s {
+	case "":
+		return Defer, true
+	case "1", "true", "True", "TRUE":
+		return Accept, true
+	case "0", "false", "False", "FALSE":
+		return Deny, true
+	default:
+		return Defer, false
+	}
+}
