@@ -63,7 +63,8 @@ func WithShouldSample(sample bool) SpanOption {
 	return SpanOption{what: optShouldSample, flag: sample}
 }
 
-// WithAttributes sets attributes at the start, where the sampler sees them. They are copied.
+// WithAttributes sets attributes at the start. They are copied. It is preferred to setting them later:
+// a sampler sees none but these.
 func WithAttributes(attrs ...attribute.KeyValue) SpanOption {
 	return SpanOption{what: optAttributes, attrs: attrs}
 }

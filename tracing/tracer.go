@@ -60,7 +60,8 @@ func (t *Tracer) active() *Provider {
 }
 
 // Start starts a span as OpenTelemetry's API asks: a child of the span in ctx, which may be of
-// another provider. The returned Go context holds the new span.
+// another provider. The returned Go context holds the new span. Attributes given here are preferred to
+// those set later: a sampler sees none but these.
 func (t *Tracer) Start(ctx context.Context, name string, opts ...trace.SpanStartOption) (context.Context, trace.Span) {
 	var o startOptions
 	if len(opts) > 0 {

@@ -118,7 +118,7 @@ func writeSection(b *strings.Builder, s *section, places map[string]string) {
 		links := []string{}
 		for _, name := range r.tests {
 			if r.state() == shown {
-				links = append(links, fmt.Sprintf("[%s](../%s)", strings.TrimPrefix(name, testPrefix), places[name]))
+				links = append(links, fmt.Sprintf("[%s](../%s)", title(name), places[name]))
 			}
 		}
 		cells := []string{r.feature, required, string(r.state()), strings.Join(links, ", "), r.reason()}
@@ -144,4 +144,9 @@ func writeLine(b *strings.Builder, cells ...string) {
 // anchor returns the anchor that a heading has on the page.
 func anchor(heading string) string {
 	return strings.ReplaceAll(strings.ToLower(heading), " ", "-")
+}
+
+// title returns what a link to a test says: what it shows, without the words of the code.
+func title(test string) string {
+	return strings.ReplaceAll(strings.TrimPrefix(test, testPrefix), "_", " ")
 }
