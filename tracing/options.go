@@ -25,6 +25,7 @@ type config struct {
 	exporters  []exporterConfig
 	processors []Processor
 	sampler    sampling.Sampler
+	detectors  []ResourceDetector
 	attrs      []attribute.KeyValue
 	limits     SpanLimits
 	ids        IDGenerator
@@ -126,7 +127,8 @@ func WithServiceName(name string) Option {
 	})
 }
 
-// WithResource adds attributes of the process; the last value of a key wins.
+// WithResource adds attributes of the process; the last value of a key wins. They take precedence
+// over what detectors find ([WithResourceDetectors]).
 func WithResource(attrs ...attribute.KeyValue) Option {
 	return optionFunc(func(c *config) { c.attrs = append(c.attrs, attrs...) })
 }

@@ -70,7 +70,7 @@ func NewProvider(opts ...Option) (*Provider, error) {
 	learnSpanKey()
 	defaults := defaultLimits()
 	p := &Provider{
-		resource:     defaultResource(c.attrs),
+		resource:     c.resource(),
 		limits:       c.limits.over(&defaults),
 		ids:          c.ids,
 		processors:   c.processors,
