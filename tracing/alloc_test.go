@@ -106,7 +106,7 @@ func flushed(t *testing.T, p *tracing.Provider, f func()) func() {
 }
 
 // flushMallocs bounds what ten calls of ForceFlush allocate: channels, slices, goroutines.
-const flushMallocs = 10 * 20
+const flushMallocs = 10 * 25
 
 func TestHeadlineTraceAllocatesOncePerSpan(t *testing.T) {
 	e := &countingEncoder{}

@@ -4,9 +4,7 @@ package tracing
 
 import (
 	"context"
-	"maps"
 	"reflect"
-	"slices"
 	"strconv"
 	"time"
 
@@ -203,8 +201,8 @@ func sliceValue(list []any, depth int) attribute.Value {
 
 func mapValue(m map[string]any, depth int) attribute.Value {
 	kvs := make([]attribute.KeyValue, 0, len(m))
-	for _, k := range slices.Sorted(maps.Keys(m)) {
-		kvs = append(kvs, attribute.KeyValue{Key: attribute.Key(k), Value: attributeValue(m[k], depth)})
+	for k, v := range m {
+		kvs = append(kvs, attribute.KeyValue{Key: attribute.Key(k), Value: attributeValue(v, depth)})
 	}
 	return attribute.MapValue(kvs...)
 }

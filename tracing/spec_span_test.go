@@ -366,3 +366,25 @@ func TestSpec_Span_ConcurrentSafe(t *testing.T) {
 		assert.Equal(t, codes.Error, d.Status.Code)
 	}
 }
+
+// What OnStart and the sampler are given holds no parent that the span does not have.
+func TestNewRootHasNoParentContext(t *testing.T) {
+	t.Parallel()
+	seen := map[string]context.Context{}
+	tracer, _, _ := api(t,
+		tracing.WithProcessor(&processor{onStart: func(parent context.Context, s *tracing.Span) {
+			seen["OnStart of "+s.Snapshot().Name] = parent
+		}}),
+		tracing.WithSampler(samplerFunc(func(p sampling.Parameters) sampling.Result {
+			seen["Sample of "+p.Name] = p.Context
+			return sampling.Result{Decision: sampling.RecordAndSample}
+		})))
+	ctx, root := tracer.Start(context.WithValue(context.Background(), ctxKey("k"), "v"), "root")
+	_, s := tracer.Start(ctx, "new root", trace.WithNewRoot())
+	s.End()
+	root.End()
+	for _, name := range []string{"OnStart of new root", "Sample of new root"} {
+		assert.False(t, trace.SpanContextFromContext(seen[name]).IsValid(), name)
+		assert.Equal(t, "v", seen[name].Value(ctxKey("k")), name)
+	}
+}

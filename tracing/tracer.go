@@ -159,6 +159,9 @@ func (t *Tracer) start(ctx context.Context, name string, o *startOptions) (conte
 		return ctx, p.suppressed // not own: what the options point to must not leave the stack
 	}
 	if o.newRoot {
+		if own != nil || foreign != nil { // the sampler and the processors must not take it for the parent
+			ctx = trace.ContextWithSpan(base, nil)
+		}
 		return t.startTrace(ctx, base, p, name, o, nil)
 	}
 	if t.namespace != nil {
