@@ -102,7 +102,7 @@ func TestRatiosKeepTheirShare(t *testing.T) {
 	}
 }
 
-func TestRatioWithHigherRateKeepsAllThatALowerRateKeeps(t *testing.T) {
+func TestSpec_RatioWithHigherRateKeepsAllThatALowerRateKeeps(t *testing.T) {
 	t.Parallel()
 	random := rand.New(rand.NewPCG(3, 4))
 	for range 2_000 {

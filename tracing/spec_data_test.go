@@ -286,3 +286,48 @@ func TestSpec_RecordException_with_extra_parameters(t *testing.T) {
 	assert.Equal(t, map[attribute.Key]string{"exception.type": "*errors.errorString", "exception.message": "takes precedence", "attempt": "3"}, got)
 	assert.Len(t, d.Events[0].Attributes, 4, "no key twice")
 }
+
+func TestSpec_Default_limits(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("x", 1<<20)
+	d := one(t, func(s *tracing.Span) {
+		for i := range 200 {
+			kv := attribute.Int(fmt.Sprint("k", i), i)
+			s.SetAttributes(kv)
+			s.AddEvent(fmt.Sprint("event ", i))
+			s.AddLink(trace.Link{SpanContext: remoteParent(true)})
+		}
+		s.AddEvent("full", trace.WithAttributes(numbered(200)...))
+		s.AddLink(trace.Link{SpanContext: remoteParent(true), Attributes: numbered(200)})
+		s.AddEvent("long", trace.WithAttributes(attribute.String("long", long)))
+	}, quiet())
+	assert.Len(t, d.Attributes, 128)
+	assert.Equal(t, 72, d.DroppedAttributes)
+	require.Len(t, d.Events, 128)
+	assert.Equal(t, 74, d.DroppedEvents)
+	require.Len(t, d.Links, 128)
+	assert.Equal(t, 73, d.DroppedLinks)
+	assert.Len(t, d.Events[126].Attributes, 128)
+	assert.Equal(t, 72, d.Events[126].DroppedAttributes)
+	assert.Len(t, d.Links[127].Attributes, 128)
+	assert.Equal(t, 72, d.Links[127].DroppedAttributes)
+	assert.Equal(t, []attribute.KeyValue{attribute.String("long", long)}, d.Events[127].Attributes)
+}
+
+func TestSpec_SetAttribute_at_the_limit(t *testing.T) {
+	t.Parallel()
+	d := one(t, func(s *tracing.Span) {
+		s.SetAttributes(attribute.Int("a", 1), attribute.Int("b", 1))
+		s.SetAttributes(attribute.Int("c", 1), attribute.Int("a", 2)) // c is one too many, a is there
+	}, quiet(), tracing.WithSpanLimits(tracing.SpanLimits{Attributes: 2}))
+	assert.Equal(t, []attribute.KeyValue{attribute.Int("a", 2), attribute.Int("b", 1)}, d.Attributes)
+	assert.Equal(t, 1, d.DroppedAttributes)
+}
+
+func TestSpec_Resource_attributes_have_no_limit(t *testing.T) {
+	t.Parallel()
+	long := attribute.String("long", strings.Repeat("x", 1000))
+	d := one(t, func(*tracing.Span) {}, tracing.WithResource(append(numbered(200), long)...),
+		tracing.WithSpanLimits(tracing.SpanLimits{Attributes: 1, AttributeValueLength: 1, AttributeValueDepth: 1}))
+	assert.Subset(t, d.Resource.Attributes(), append(numbered(200), long))
+}

@@ -246,7 +246,7 @@ func wrap(v attribute.Value, depth int) attribute.Value {
 	return v
 }
 
-func TestAttributeDepthLimit(t *testing.T) {
+func TestSpec_Attribute_depth_limit(t *testing.T) {
 	t.Parallel()
 	empty := attribute.Value{}
 	for name, tt := range map[string]struct {
@@ -341,7 +341,7 @@ func (b *syncBuffer) String() string {
 	return b.buf.String()
 }
 
-func TestLimitsAreLoggedOnce(t *testing.T) {
+func TestSpec_Limits_are_logged_once(t *testing.T) {
 	t.Parallel()
 	var log syncBuffer
 	tracer, _, p := newTracer(t, tracing.WithSpanLimits(tracing.SpanLimits{AttributesPerEvent: 1}),

@@ -368,7 +368,7 @@ func TestSpec_Span_ConcurrentSafe(t *testing.T) {
 }
 
 // What OnStart and the sampler are given holds no parent that the span does not have.
-func TestNewRootHasNoParentContext(t *testing.T) {
+func TestSpec_New_root_has_no_parent_context(t *testing.T) {
 	t.Parallel()
 	seen := map[string]context.Context{}
 	tracer, _, _ := api(t,

@@ -17,13 +17,13 @@ var resource = section{
 	source: matrixSource,
 	matrix: true,
 	rows: []row{
-		{feature: "Create from Attributes", upstream: "+"},
-		{feature: "Create empty", upstream: "+"},
-		{feature: "Merge (v2)", upstream: "+"},
-		{feature: "Retrieve attributes", upstream: "+"},
-		{feature: "Default value for service.name", upstream: "+"},
-		{feature: "Resource detector interface/mechanism", upstream: "+"},
-		{feature: "Resource detectors populate Schema URL", upstream: "+"},
+		{feature: "Create from Attributes", upstream: "+", tests: spec("Create_from_Attributes")},
+		{feature: "Create empty", upstream: "+", tests: spec("Create_empty")},
+		{feature: "Merge (v2)", upstream: "+", tests: spec("Merge_v2")},
+		{feature: "Retrieve attributes", upstream: "+", tests: spec("Retrieve_attributes")},
+		{feature: "Default value for service.name", upstream: "+", tests: spec("Default_value_for_service_name")},
+		{feature: "Resource detector interface/mechanism", upstream: "+", tests: spec("Resource_detector_interface_mechanism")},
+		{feature: "Resource detectors populate Schema URL", upstream: "+", tests: spec("Resource_detectors_populate_Schema_URL")},
 	},
 }
 
