@@ -10,6 +10,8 @@
 //   - Package encoding compares what the exporters write with what the official exporters write.
 //   - Package headers compares what the propagators read and write.
 //   - Package dropin runs OpenTelemetry's own instrumentation and API on our provider.
+//   - Package model runs random programs of calls on our provider and on the SDK, and lists where the
+//     two are meant to differ.
 //
 // A test that needs a Zipkin server calls zipkinServer: all tests of the package share one, and each
 // asks it for the traces that it made itself.
