@@ -29,6 +29,19 @@
 // long-lived one in parts, whose spans are marked [SpanData.Partial]. A program that does not end its
 // spans sees them exported with the attribute span.unfinished ([WithOpenSpanLimit], [Provider.Shutdown]).
 //
+// # Kong's verbs
+//
+// What a plugin does with kong.tracing is written with [Tracer.StartSpan], [Tracer.SetActiveSpan],
+// [Span.SetAttribute], [Span.FinishAt], [Tracer.ProcessSpans], [Tracer.SetShouldSample] and their
+// neighbours; docs/kong.md has the table. [NewTracer] and [StartSpan] use the provider given to
+// [SetGlobal], and do nothing before. [WithNamespace] gives a tracer's spans an active span of their own.
+//
+// # Processors
+//
+// A [Processor] sees spans start and end, in the order of registration. In OnEnding it may still write
+// to the span, read it by [Span.Snapshot], and drop it by [Span.Release]. What it takes out there never
+// reaches a queue.
+//
 // # Exporters
 //
 // Each exporter has a pipeline of its own: a queue bounded in spans and bytes, a goroutine that
