@@ -86,19 +86,27 @@ func (s *source) values(name *header) []string {
 	return nil
 }
 
+// deleter is a carrier that can remove a header, by its name in lower case. A HeaderCarrier has no such
+// method; target knows how to do it.
+type deleter interface{ Delete(key string) }
+
 // target writes a carrier.
 type target struct {
 	carrier  otelprop.TextMapCarrier
 	header   http.Header // the carrier, if isHeader
 	isHeader bool
+	deleter  deleter // the carrier, if it is one
 	// values holds the values of all headers that one Inject sets: one allocation for all of them.
 	values []string
 }
 
 // newTarget reports false if there is nothing to write to.
 func newTarget(carrier otelprop.TextMapCarrier) (target, bool) {
-	h, ok := carrier.(otelprop.HeaderCarrier)
-	return target{carrier: carrier, header: http.Header(h), isHeader: ok}, carrier != nil && (!ok || h != nil)
+	if h, ok := carrier.(otelprop.HeaderCarrier); ok {
+		return target{header: http.Header(h), isHeader: true}, h != nil
+	}
+	d, _ := carrier.(deleter)
+	return target{carrier: carrier, deleter: d}, carrier != nil
 }
 
 // reserve makes room for n values.
@@ -123,7 +131,16 @@ func (t *target) set(name *header, value string) {
 func (t *target) put(name *header, value string) {
 	if value != "" {
 		t.set(name, value)
-	} else if t.isHeader {
+	} else {
+		t.remove(name)
+	}
+}
+
+// remove removes a header, where the carrier can.
+func (t *target) remove(name *header) {
+	if t.isHeader {
 		delete(t.header, name.canonical)
+	} else if t.deleter != nil {
+		t.deleter.Delete(name.lower)
 	}
 }

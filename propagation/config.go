@@ -4,6 +4,7 @@ package propagation
 
 import (
 	"errors"
+	"log/slog"
 	"net/http"
 	"strconv"
 	"strings"
@@ -25,24 +26,35 @@ type Config struct {
 	// means that nothing is written but x-request-id.
 	Inject []string `yaml:"inject" json:"inject"`
 	// Clear lists names of headers, in any case, that Inject removes before it writes; one that is
-	// also written is there afterwards. Only a HeaderCarrier can remove. Nil means none.
+	// also written is there afterwards. Only a HeaderCarrier and a carrier with a method Delete(string)
+	// can remove. Nil means none.
 	Clear []string `yaml:"clear" json:"clear"`
 	// DefaultFormat is what preserve writes if nothing was read: "w3c", "b3", "b3-single", "jaeger" or
 	// "ot". Empty means w3c.
 	DefaultFormat string `yaml:"default_format" json:"default_format"`
 }
 
-// Option changes a [Propagator] in ways that Kong's propagation block has no word for. There is none
-// yet.
+// Option changes what Kong's propagation block has no word for.
 type Option interface{ apply(*config) }
+
+type optionFunc func(*config)
+
+func (f optionFunc) apply(c *config) { f(c) }
+
+// WithLogger sets where [FromEnvironment] warns of what it ignores. A [Propagator] logs nothing: it
+// counts. The default is slog.Default() at the time of the call. Nil is an error.
+func WithLogger(l *slog.Logger) Option {
+	return optionFunc(func(c *config) { c.logger = l })
+}
 
 // config is a Config that has been checked.
 type config struct {
 	extract       []format
 	inject        formatSet
 	preserve      bool
-	clear         []string // canonical
+	clear         []header
 	defaultFormat format
+	logger        *slog.Logger
 }
 
 // format is a wire format, in the order in which statistics list them.
@@ -81,9 +93,16 @@ func newConfig(cfg Config, opts []Option) (config, error) {
 		inject:        formatSet(0).with(formatW3C).with(formatB3),
 		preserve:      true,
 		defaultFormat: formatW3C,
+		logger:        slog.Default(),
 	}
 	for _, o := range opts {
+		if o == nil {
+			return config{}, errors.New("propagation: Option: nil")
+		}
 		o.apply(&c)
+	}
+	if c.logger == nil {
+		return config{}, errors.New("propagation: WithLogger: logger is nil")
 	}
 	if cfg.Extract != nil {
 		c.extract = make([]format, len(cfg.Extract))
@@ -113,7 +132,7 @@ func newConfig(cfg Config, opts []Option) (config, error) {
 		if !isToken(name) {
 			return config{}, errors.New("propagation: clear: " + strconv.Quote(name) + " is not the name of a header")
 		}
-		c.clear = append(c.clear, http.CanonicalHeaderKey(name))
+		c.clear = append(c.clear, header{lower: strings.ToLower(name), canonical: http.CanonicalHeaderKey(name)})
 	}
 	if cfg.DefaultFormat != "" {
 		f, ok := findFormat(cfg.DefaultFormat, injectable)

@@ -11,6 +11,8 @@
 //	}
 //	otel.SetTextMapPropagator(p)
 //
+// [FromEnvironment] makes one as OTEL_PROPAGATORS asks instead.
+//
 // A [Propagator] works with any tracer provider, and without one: it then forwards what arrived, so
 // that a service which makes no spans does not break the trace.
 //
@@ -59,14 +61,16 @@
 // # Carriers
 //
 // Any TextMapCarrier will do; names are looked up in lower case. With OpenTelemetry's HeaderCarrier
-// the http.Header is used directly, under canonical names. Only there can headers be removed:
-// [Config] Clear does nothing with other carriers, and neither does the removal of old headers of a
-// format that is written. Two traceparent headers, which only a HeaderCarrier or a carrier with a
+// the http.Header is used directly, under canonical names. [EnvCarrier] carries the same in environment
+// variables, to a child process. Headers can be removed from these two, and from any carrier that has a
+// method Delete(string); with others [Config] Clear does nothing, and old headers of a format that is
+// written stay. Two traceparent headers, which only a HeaderCarrier or a carrier with a
 // Values method can show, are malformed; several tracestate headers are one list.
 //
 // # Concurrency, errors, cost
 //
 // A Propagator is immutable apart from its counters; all methods are safe for concurrent use, each
-// with a carrier of its own. Only [New] returns an error. No header makes a method panic. Extract
-// and Inject belong to the hot path; BenchmarkExtract and BenchmarkInject measure them.
+// with a carrier of its own. Only [New] and [FromEnvironment] return an error. No header makes a
+// method panic. Extract and Inject belong to the hot path; BenchmarkExtract and BenchmarkInject
+// measure them.
 package propagation

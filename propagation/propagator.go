@@ -25,8 +25,8 @@ type Propagator struct {
 var _ otelprop.TextMapPropagator = (*Propagator)(nil)
 
 // New makes a propagator. It returns an error if cfg names a format that does not exist or that
-// cannot stand where it does, with the list of those that can, or if a name to clear cannot be the
-// name of a header.
+// cannot stand where it does, with the list of those that can, if a name to clear cannot be the name
+// of a header, or if an option is nil.
 func New(cfg Config, opts ...Option) (*Propagator, error) {
 	c, err := newConfig(cfg, opts)
 	if err != nil {
@@ -148,18 +148,16 @@ type texts struct {
 // debug flag and decision, be it deferred or without ids. Trace ids that arrived in 64 bits leave so,
 // except in W3C; in OT they leave in 128 bits only if they arrived so. With neither a span nor anything that arrived, it only removes what Clear names.
 //
-// From a HeaderCarrier it first removes what Clear names. It also removes the other headers of each
-// format that it writes, of either encoding for B3, so that nothing that was there before mixes with
-// what it writes.
+// From a carrier that can remove, a HeaderCarrier or one with a method Delete(string), it first removes
+// what Clear names. It also removes the other headers of each format that it writes, of either encoding
+// for B3, so that nothing that was there before mixes with what it writes.
 func (p *Propagator) Inject(ctx context.Context, carrier otelprop.TextMapCarrier) {
 	dst, ok := newTarget(carrier)
 	if !ok {
 		return
 	}
-	if dst.isHeader {
-		for _, name := range p.clear {
-			delete(dst.header, name)
-		}
+	for i := range p.clear {
+		dst.remove(&p.clear[i])
 	}
 	sc, r := trace.SpanContextFromContext(ctx), remote.FromContext(ctx)
 	if !sc.IsValid() && r == nil {
