@@ -123,7 +123,7 @@ func (p *Provider) Tracer(name string, opts ...trace.TracerOption) trace.Tracer 
 		attrs: attrs.Equivalent(),
 	}
 	return p.tracers.get(key, func() *Tracer {
-		return &Tracer{provider: p, noop: p.noop, scope: &Scope{
+		return &Tracer{provider: p, noop: p.noop, rate: 1, scope: &Scope{
 			Name: name, Version: key.version, SchemaURL: key.schemaURL, Attributes: p.limits.scopeAttributes(attrs),
 		}}
 	})
