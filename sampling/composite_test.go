@@ -191,7 +191,7 @@ func TestCompositeGivesItsPartsWhatTheyMayKnow(t *testing.T) {
 	s.Sample(underParent(t, "ot=th:8", sampling.ParentAccept, randomID(1)))
 	require.Len(t, got, 2)
 	assert.True(t, got[0].HasParentThreshold)
-	assert.EqualValues(t, 1<<55, got[0].ParentThreshold)
+	assert.Equal(t, uint64(1<<55), got[0].ParentThreshold)
 	assert.False(t, got[0].TraceID.IsValid(), "the threshold must not depend on the trace id")
 	assert.Equal(t, "n", got[0].Name)
 	assert.Equal(t, "r", got[0].RequestID)
