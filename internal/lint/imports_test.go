@@ -15,6 +15,7 @@ var floors = map[string]int{
 	"pool":                        0,
 	"internal":                    0,
 	"sampling":                    1,
+	"sampling/jaegerremote":       2,
 	"propagation":                 1,
 	"propagation/propagationtest": 2,
 	"tracing":                     2,
