@@ -28,7 +28,7 @@ func TestSpec_AlwaysOnAndAlwaysOff(t *testing.T) {
 	assert.Equal(t, "AlwaysOffSampler", sampling.AlwaysOff().Description())
 }
 
-// That a higher rate keeps all that a lower one keeps is TestSpec_RatioWithHigherRateKeepsAllThatALowerRateKeeps.
+// TestSpec_RatioWithHigherRateKeepsAllThatALowerRateKeeps shows the rest of the row.
 func TestSpec_TraceIDRatioBased(t *testing.T) {
 	t.Parallel()
 	s, again, higher := mustRatio(t, 0.25), mustRatio(t, 0.25), mustRatio(t, 0.5)

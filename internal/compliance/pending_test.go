@@ -34,7 +34,6 @@ var pending = []string{
 	"Environment Variables//OTEL_SPAN_LINK_COUNT_LIMIT",
 	"Environment Variables//OTEL_TRACES_SAMPLER",
 	"Environment Variables//OTEL_TRACES_SAMPLER_ARG",
-	"Sampling/Built-in samplers/JaegerRemoteSampler",
 	"TestSpec_Bad_options_fail_early",
 	"TestSpec_Batch_after_delay",
 	"TestSpec_Batch_defaults",
@@ -70,5 +69,4 @@ var pending = []string{
 	"TestSpec_Shutdown_flushes",
 	"TestSpec_Shutdown_honours_deadline",
 	"TestSpec_Suppressed_errors_are_logged",
-	"Traces/Sampling/Sampler: JaegerRemoteSampler",
 }

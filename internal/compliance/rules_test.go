@@ -70,7 +70,7 @@ var samplingRules = section{
 		{group: "Built-in samplers", feature: "TraceIdRatioBased: deterministic, ignores the parent, a higher ratio keeps all that a lower one keeps, its description", tests: spec("TraceIDRatioBased", "RatioWithHigherRateKeepsAllThatALowerRateKeeps")},
 		{group: "Built-in samplers", feature: "ParentBased with a sampler for each of five cases", tests: spec("ParentBased")},
 		{group: "Built-in samplers", feature: "AlwaysRecord: Drop becomes RecordOnly, the rest stays", tests: spec("AlwaysRecord")},
-		{group: "Built-in samplers", feature: "JaegerRemoteSampler"},
+		{group: "Built-in samplers", feature: "JaegerRemoteSampler", tests: spec("JaegerRemoteSampler")},
 		{group: "Probability (Development)", feature: "ProbabilitySampler ignores the parent and sets `th` in the trace state", tests: spec("ProbabilitySampler")},
 		{group: "Probability (Development)", feature: "CompositeSampler with ComposableAlwaysOn, AlwaysOff, Probability, ParentThreshold, RuleBased and Annotating", tests: spec("CompositeSampler")},
 		{group: "Probability (Development)", feature: "Explicit randomness `rv` is never overwritten", tests: spec("ExplicitRandomness")},

@@ -61,7 +61,7 @@ var traces = section{
 		{group: "Span exceptions", feature: "RecordException with extra parameters", upstream: "+", tests: spec("RecordException_with_extra_parameters")},
 		{group: "Sampling", feature: "Allow samplers to modify tracestate", upstream: "+", tests: spec("Sampler_modifies_tracestate")},
 		{group: "Sampling", feature: "ShouldSample gets full parent Context", upstream: "+", tests: spec("Sampler_gets_parent_context")},
-		{group: "Sampling", feature: "Sampler: JaegerRemoteSampler", upstream: "+"},
+		{group: "Sampling", feature: "Sampler: JaegerRemoteSampler", upstream: "+", tests: spec("JaegerRemoteSampler")},
 		{group: "Sampling", feature: "New Span ID created also for non-recording Spans", upstream: "+", tests: spec("New_Span_ID_for_non_recording_Spans")},
 		{group: "Sampling", feature: "IdGenerators", upstream: "+", tests: spec("IDGenerators")},
 		{group: "Sampling", feature: "SpanLimits", optional: true, upstream: "+", tests: spec("SpanLimits")},
