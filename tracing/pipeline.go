@@ -449,7 +449,7 @@ func bounded(ctx context.Context, what string, f func(context.Context) error) er
 	if await(done, ctx.Done()) || within(done, shutdownGrace) {
 		return err
 	}
-	return fmt.Errorf("tracing: %s: %w", what, errAbandoned)
+	return fmt.Errorf("tracing: %s: %w: %w", what, errAbandoned, ctx.Err())
 }
 
 // stats reads what has been resolved before what has been queued, so that no span counts as exported
