@@ -345,8 +345,8 @@ func TestSpec_Create_Span(t *testing.T) {
 	assert.Equal(t, trace.SpanKindInternal, c.span(t, "plain").Kind, "the default")
 }
 
-// docOf returns the documentation of a function, or of a method as "Type.Method".
-func docOf(t *testing.T, name string) string {
+// packageDoc reads the documentation of this package.
+func packageDoc(t *testing.T) *doc.Package {
 	t.Helper()
 	names, err := filepath.Glob("*.go")
 	require.NoError(t, err)
@@ -361,6 +361,13 @@ func docOf(t *testing.T, name string) string {
 	}
 	pkg, err := doc.NewFromFiles(fset, files, "tracing")
 	require.NoError(t, err)
+	return pkg
+}
+
+// docOf returns the documentation of a function, or of a method as "Type.Method".
+func docOf(t *testing.T, name string) string {
+	t.Helper()
+	pkg := packageDoc(t)
 	for _, f := range pkg.Funcs {
 		if f.Name == name {
 			return strings.Join(strings.Fields(f.Doc), " ")
