@@ -96,22 +96,29 @@ func (s *Span) FinishAt(end time.Time) {
 		defer panic(v)
 		s.recordPanic(v, nil)
 	}
-	if r := s.hold(); r != nil && !end.IsZero() {
-		refused := unixNano(end) < r.start
-		s.mu.Unlock()
-		if refused {
-			s.provider.refusedEnds.Add(1)
-			return
-		}
+	if !end.IsZero() && s.beginsAfter(end) {
+		s.provider.refusedEnds.Add(1)
+		return
 	}
 	s.end(end)
+}
+
+// beginsAfter says whether the span is recording and starts after the given time.
+func (s *Span) beginsAfter(at time.Time) bool {
+	r := s.hold()
+	if r == nil {
+		return false
+	}
+	defer s.mu.Unlock()
+	return unixNano(at) < r.start
 }
 
 // SetAttribute sets one attribute from a plain Go value: bool, string, any integer or float, a slice
 // of bool, int, int64, float64 or string, []byte, []any or map[string]any of such values, or an
 // attribute.Value. Nil removes the attribute; inside a slice or a map it is the empty value. A value of
-// another type is stored as the name of its type, and so is what is nested deeper than 64 levels. An
-// integer beyond the range of int64 is stored as text.
+// another type is stored as the name of its type, and so is a slice or a map that is nested deeper than
+// 64 levels or has no room among the first 65,536 values of the attribute. An integer beyond the range
+// of int64 is stored as text.
 func (s *Span) SetAttribute(key string, value any) {
 	if s.inert() {
 		return
@@ -123,14 +130,20 @@ func (s *Span) SetAttribute(key string, value any) {
 		}
 		return
 	}
-	s.SetAttributes(attribute.KeyValue{Key: attribute.Key(key), Value: attributeValue(value, 0)})
+	room := maxElements
+	s.SetAttributes(attribute.KeyValue{Key: attribute.Key(key), Value: attributeValue(value, 0, &room)})
 }
 
-// maxNesting bounds the recursion into a value, which may contain itself.
-const maxNesting = 64
+// maxNesting and maxElements bound the recursion into a value, which may contain itself; where it does so
+// twice, or shares its parts, 64 levels hold 2^64 values.
+const (
+	maxNesting  = 64
+	maxElements = 1 << 16
+)
 
-// attributeValue makes an attribute value of a plain Go value that is nested so deep.
-func attributeValue(value any, depth int) attribute.Value {
+// attributeValue makes an attribute value of a plain Go value that is nested so deep. room is how many
+// elements slices and maps may still have.
+func attributeValue(value any, depth int, room *int) attribute.Value {
 	switch v := value.(type) {
 	case nil:
 		return attribute.Value{}
@@ -177,12 +190,14 @@ func attributeValue(value any, depth int) attribute.Value {
 	case []byte:
 		return attribute.ByteSliceValue(v)
 	case []any:
-		if depth < maxNesting {
-			return sliceValue(v, depth+1)
+		if depth < maxNesting && len(v) <= *room {
+			*room -= len(v)
+			return sliceValue(v, depth+1, room)
 		}
 	case map[string]any:
-		if depth < maxNesting {
-			return mapValue(v, depth+1)
+		if depth < maxNesting && len(v) <= *room {
+			*room -= len(v)
+			return mapValue(v, depth+1, room)
 		}
 	case attribute.Value:
 		return v
@@ -191,18 +206,18 @@ func attributeValue(value any, depth int) attribute.Value {
 	return attribute.StringValue(reflect.TypeOf(value).String())
 }
 
-func sliceValue(list []any, depth int) attribute.Value {
+func sliceValue(list []any, depth int, room *int) attribute.Value {
 	values := make([]attribute.Value, len(list))
 	for i := range list {
-		values[i] = attributeValue(list[i], depth)
+		values[i] = attributeValue(list[i], depth, room)
 	}
 	return attribute.SliceValue(values...)
 }
 
-func mapValue(m map[string]any, depth int) attribute.Value {
+func mapValue(m map[string]any, depth int, room *int) attribute.Value {
 	kvs := make([]attribute.KeyValue, 0, len(m))
 	for k, v := range m {
-		kvs = append(kvs, attribute.KeyValue{Key: attribute.Key(k), Value: attributeValue(v, depth)})
+		kvs = append(kvs, attribute.KeyValue{Key: attribute.Key(k), Value: attributeValue(v, depth, room)})
 	}
 	return attribute.MapValue(kvs...)
 }
