@@ -356,6 +356,12 @@ func TestNothingUnredactedReachesAnExporter(t *testing.T) {
 			leaky(s)
 			panic("with s3cret-0042")
 		}, 1},
+		{"a processor that panics", nil, func(tracer *tracing.Tracer, _ *tracing.Provider) {
+			defer func() { _ = recover() }()
+			_, s := tracer.StartSpan(context.Background(), "x")
+			leaky(s)
+			s.End()
+		}, 1},
 		{"partial traces", nil, func(tracer *tracing.Tracer, p *tracing.Provider) {
 			ctx, root := tracer.StartSpan(context.Background(), "x")
 			leaky(root)
@@ -380,8 +386,13 @@ func TestNothingUnredactedReachesAnExporter(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			var shown []string
+			fail := &processor{onEnding: func(*tracing.Span) {
+				if tt.name == "a processor that panics" {
+					panic("of a processor")
+				}
+			}}
 			look := &processor{onEnd: func(d *tracing.SpanData) { shown = append(shown, d.Name) }}
-			opts := append([]tracing.Option{tracing.WithProcessor(leakRedactor(t)), tracing.WithProcessor(look)}, tt.opts...)
+			opts := append([]tracing.Option{tracing.WithProcessor(fail), tracing.WithProcessor(leakRedactor(t)), tracing.WithProcessor(look)}, tt.opts...)
 			tracer, c, p := newTracer(t, opts...)
 			tt.run(tracer, p)
 			shutdown(t, p)

@@ -292,14 +292,25 @@ func (s *Span) process(r *record, u urgency) {
 		}
 	}()
 	p := s.provider
-	for _, proc := range p.processors {
-		proc.OnEnding(lent)
-		if !lent.IsRecording() { // it was released
-			return
-		}
-	}
+	lent.showEnding(p.processors)
 	if kept = lent.take(); kept {
 		p.onEnd(r)
+	}
+}
+
+// showEnding calls OnEnding of procs until one of them releases s. Those behind one that panics are called
+// all the same: the span is exported, so a redactor must have seen it.
+func (s *Span) showEnding(procs []Processor) {
+	next := 0
+	defer func() {
+		if next < len(procs) && s.IsRecording() {
+			s.showEnding(procs[next:])
+		}
+	}()
+	for next < len(procs) && s.IsRecording() {
+		proc := procs[next]
+		next++
+		proc.OnEnding(s)
 	}
 }
 
