@@ -219,6 +219,7 @@ func newPipelineConfig(opts []PipelineOption) (pipelineConfig, error) {
 		}
 		o.apply(&c)
 	}
+	c.batchSpans = min(c.batchSpans, c.queueSpans)
 	return c, errors.Join(c.errs...)
 }
 
@@ -257,7 +258,8 @@ func WithQueueBytes(n int) PipelineOption {
 	return positive("WithQueueBytes", n, func(c *pipelineConfig) { c.queueBytes = n })
 }
 
-// WithBatchSpans bounds the spans of one batch. Default [DefaultBatchSpans]; n must be positive.
+// WithBatchSpans bounds the spans of one batch, which is never larger than the queue ([WithQueueSpans]).
+// Default [DefaultBatchSpans]; n must be positive.
 func WithBatchSpans(n int) PipelineOption {
 	return positive("WithBatchSpans", n, func(c *pipelineConfig) { c.batchSpans = n })
 }
