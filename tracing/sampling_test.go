@@ -347,3 +347,45 @@ func TestTracerWithASamplerOfItsOwn(t *testing.T) {
 }
 
 func nan() float64 { zero := 0.0; return zero / zero }
+
+// Whoever starts a root may give it a trace state to begin with, such as explicit randomness; the
+// sampler sees it and may replace it (trace/sdk.md, "Explicit randomness").
+func TestInitialTraceStateOfARoot(t *testing.T) {
+	t.Parallel()
+	initial, err := trace.ParseTraceState("ot=rv:7479cfb506891d")
+	require.NoError(t, err)
+	other, err := trace.ParseTraceState("a=b")
+	require.NoError(t, err)
+	ctx := trace.ContextWithSpanContext(context.Background(), trace.NewSpanContext(trace.SpanContextConfig{TraceState: initial}))
+	for name, tt := range map[string]struct {
+		result sampling.Result
+		want   string
+	}{
+		"sampled":     {sampling.Result{Decision: sampling.RecordAndSample}, "ot=rv:7479cfb506891d"},
+		"not sampled": {sampling.Result{Decision: sampling.Drop}, "ot=rv:7479cfb506891d"},
+		"replaced":    {sampling.Result{Decision: sampling.RecordAndSample, TraceState: &other}, "a=b"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var seen trace.SpanContext
+			tracer, c, p := newTracer(t, tracing.WithSampler(samplerFunc(func(p sampling.Parameters) sampling.Result {
+				seen = p.Parent
+				return tt.result
+			})))
+			_, s := tracer.Start(ctx, "root")
+			s.End()
+			flush(t, p)
+			assert.Equal(t, tt.want, s.SpanContext().TraceState().String())
+			assert.Equal(t, "ot=rv:7479cfb506891d", seen.TraceState().String())
+			assert.False(t, seen.IsValid())
+			for _, d := range c.spans() {
+				assert.Equal(t, tt.want, d.SpanContext.TraceState().String())
+				assert.False(t, d.Parent.IsValid())
+			}
+		})
+	}
+	_, s := newProvider(t).Tracer("default sampler").Start(ctx, "root")
+	assert.Equal(t, "ot=rv:7479cfb506891d", s.SpanContext().TraceState().String())
+	_, s = newProvider(t).Tracer("new root").Start(ctx, "root", trace.WithNewRoot())
+	assert.Empty(t, s.SpanContext().TraceState().String())
+}

@@ -162,7 +162,7 @@ func (t *Tracer) start(ctx context.Context, name string, o *startOptions) (conte
 		if own != nil || foreign != nil { // the sampler and the processors must not take it for the parent
 			ctx = trace.ContextWithSpan(base, nil)
 		}
-		return t.startTrace(ctx, base, p, name, o, nil)
+		return t.startTrace(ctx, base, p, name, o, nil, nil)
 	}
 	if t.namespace != nil {
 		own, foreign = activeInNamespace(ctx, t.namespace, foreign)
@@ -178,7 +178,7 @@ func (t *Tracer) start(ctx context.Context, name string, o *startOptions) (conte
 		return t.startRoot(ctx, base, p, name, o, own.SpanContext(), nil)
 	}
 	if foreign == nil && o.remoteParent == nil {
-		return t.startTrace(ctx, base, p, name, o, remote.FromContext(ctx))
+		return t.startTrace(ctx, base, p, name, o, nil, remote.FromContext(ctx))
 	}
 	var parent trace.SpanContext
 	if foreign != nil {
@@ -188,7 +188,11 @@ func (t *Tracer) start(ctx context.Context, name string, o *startOptions) (conte
 		parent = o.remoteParent.WithRemote(true)
 	}
 	if !parent.IsValid() {
-		return t.startTrace(ctx, base, p, name, o, remote.FromContext(ctx))
+		if state := parent.TraceState(); state.Len() > 0 {
+			initial := trace.SpanContext{}.WithTraceState(state)
+			return t.startTrace(ctx, base, p, name, o, &initial, remote.FromContext(ctx))
+		}
+		return t.startTrace(ctx, base, p, name, o, nil, remote.FromContext(ctx))
 	}
 	var arrived *remote.Remote
 	if parent.IsRemote() {
@@ -252,8 +256,9 @@ func (t *Tracer) startChild(ctx, base context.Context, p *Provider, name string,
 	return s.asContext(), s
 }
 
-// startTrace starts the first span of a trace. arrived may hold a decision without ids.
-func (t *Tracer) startTrace(ctx, base context.Context, p *Provider, name string, o *startOptions, arrived *remote.Remote) (context.Context, *Span) {
+// startTrace starts the first span of a trace. initial, mostly nil, is a span context without ids that
+// holds the trace state to begin with; arrived may hold a decision without ids.
+func (t *Tracer) startTrace(ctx, base context.Context, p *Provider, name string, o *startOptions, initial *trace.SpanContext, arrived *remote.Remote) (context.Context, *Span) {
 	trID, id := p.newIDs(ctx)
 	if p.closed.Load() {
 		return p.passThrough(base, p.unsampled(trID, p.newFlags, trace.TraceState{}).identity, id)
@@ -269,13 +274,20 @@ func (t *Tracer) startTrace(ctx, base context.Context, p *Provider, name string,
 		}
 	} else {
 		sampler, ok := t.samplerOf(p), false
-		if arrived == nil && sampler.head != nil { // nobody has a say but the trace id
+		if arrived == nil && initial == nil && sampler.head != nil { // nobody has a say but the trace id
 			decision, ok = sampler.head.SampleHead(sampling.Head{TraceIDHigh: trID.high, TraceIDLow: trID.low, NoParent: true})
 		}
 		if !ok {
 			o.random = p.newFlags.IsRandom()
-			decision, result = sampler.ask(ctx, name, o, trID, &trace.SpanContext{}, arrived)
+			parent := initial
+			if parent == nil {
+				parent = &trace.SpanContext{}
+			}
+			decision, result = sampler.ask(ctx, name, o, trID, parent, arrived)
 		}
+	}
+	if initial != nil {
+		result = beginningWith(initial.TraceState(), result)
 	}
 	if decision != sampling.Drop {
 		return t.record(ctx, base, p, name, o, trID, id, trace.SpanContext{}, arrived, decision, result)
@@ -288,6 +300,17 @@ func (t *Tracer) startTrace(ctx, base context.Context, p *Provider, name string,
 	s.Span.identity, s.Span.base, s.Span.id = &s.own, base, id
 	s.own.traceInfo, s.own.traceID, s.own.flags = &p.unsampledInfo, trID, p.newFlags
 	return s.Span.asContext(), &s.Span
+}
+
+// beginningWith adds a trace state to the sampler's result, unless that has one.
+func beginningWith(state trace.TraceState, result *sampling.Result) *sampling.Result {
+	if result == nil {
+		return &sampling.Result{TraceState: &state}
+	}
+	if result.TraceState == nil {
+		result.TraceState = &state
+	}
+	return result
 }
 
 // unsampledRoot is the handle of a local root that is not recorded and has no trace state.
