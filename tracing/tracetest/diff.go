@@ -9,7 +9,7 @@ const diffCells = 4 << 20
 
 // diff shows two texts line by line: "-" before what is only wanted, "+" before what is only there.
 func diff(want, got string) string {
-	a, b := strings.Split(strings.TrimRight(want, "\n"), "\n"), strings.Split(strings.TrimRight(got, "\n"), "\n")
+	a, b := splitLines(want), splitLines(got)
 	var out strings.Builder
 	line := func(mark, text string) { out.WriteString(strings.TrimRight(mark+text, " ") + "\n") }
 	for len(a) > 0 && len(b) > 0 && a[0] == b[0] {
@@ -49,6 +49,15 @@ func diff(want, got string) string {
 		line("  ", tail[i])
 	}
 	return out.String()
+}
+
+// splitLines returns the lines of a text, none for an empty one.
+func splitLines(text string) []string {
+	text = strings.TrimRight(text, "\n")
+	if text == "" {
+		return nil
+	}
+	return strings.Split(text, "\n")
 }
 
 // commonLengths returns, for all i and j, how many lines a[i:] and b[j:] have in common, in order.

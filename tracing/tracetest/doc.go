@@ -25,10 +25,14 @@
 //     but ids and times, with a file. [Trees], [Outline] and [Format] do the parts of it.
 //   - [Run] runs a test under a fake clock, with [IDs] that count. There is no clock to pass in: time is
 //     that of a bubble of testing/synctest.
+//   - A [FaultExporter] lets the calls of an exporter fail by a script, a [FaultEncoder] those of one that
+//     encodes.
+//   - [TestExporter] checks an exporter of your own against the rules of [tracing.Exporter].
 //
 // # Concurrency, errors, cost
 //
 // Everything is safe for concurrent use, unless its comment says otherwise. What a test gets wrong, and
 // what is not as wanted, is reported to its testing.TB: methods that return a span end the test as Fatal
-// does and so belong on its goroutine, the others let it go on. The package starts no goroutine of its own.
+// does and so belong on its goroutine, the others let it go on. What a test makes here is gone when it ends,
+// goroutines included. A recorder copies each span.
 package tracetest

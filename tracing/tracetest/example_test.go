@@ -73,3 +73,48 @@ func ExampleFormat() {
 	// └── publish
 	//         order: 7
 }
+
+// An exporter that fails twice, and a pipeline that tries again.
+func ExampleFaultExporter() {
+	testRetry := func(t *testing.T) {
+		tracetest.Run(t, func(t *testing.T, _ *tracetest.Recorder) { // the pauses take no time
+			behind := tracetest.NewRecorder()
+			exporter := tracetest.NewFaultExporter(behind, tracetest.FailForNow(0), tracetest.FailForNow(time.Second))
+			provider, err := tracing.NewProvider(tracing.WithExporter(exporter))
+			if err != nil {
+				t.Fatal(err)
+			}
+			place(t.Context(), provider.NewTracer("orders"))
+			if err := provider.ForceFlush(t.Context()); err != nil {
+				t.Error(err)
+			}
+			if err := provider.Shutdown(t.Context()); err != nil {
+				t.Error(err)
+			}
+			behind.Span(t, "place order")
+		})
+	}
+	_ = testRetry // go test calls it
+}
+
+// The conformance kit on an exporter that keeps spans in memory.
+func ExampleTestExporter() {
+	testConformance := func(t *testing.T) {
+		tracetest.TestExporter(t, func(testing.TB) tracetest.Target {
+			exporter := tracetest.NewRecorder() // an exporter of your own
+			return tracetest.Target{
+				Exporter:         exporter,
+				OutlivesShutdown: true,
+				Received: func() (list []tracetest.Received) {
+					for _, d := range exporter.Spans() {
+						list = append(list, tracetest.Received{
+							Name: d.Name, TraceID: d.SpanContext.TraceID(), SpanID: d.SpanContext.SpanID(),
+						})
+					}
+					return list
+				},
+			}
+		})
+	}
+	_ = testConformance // go test calls it
+}

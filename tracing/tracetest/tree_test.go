@@ -276,7 +276,6 @@ func TestAssertTreeShowsADiff(t *testing.T) {
     publish
 
 tracetest: the trees differ, - wanted, + recorded:
--
 + root
 +   query
 +     leaf
@@ -284,7 +283,6 @@ tracetest: the trees differ, - wanted, + recorded:
 
 tracetest: the trees differ, - wanted, + recorded:
 - root
-+
 
 `, text)
 }
