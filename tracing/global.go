@@ -17,8 +17,13 @@ var globalTracers tracers
 var globalTracer = &Tracer{scope: &Scope{Name: "default"}, rate: 1}
 
 // SetGlobal makes p the provider of [NewTracer], [StartSpan] and [ActiveSpan]; nil makes them no-ops
-// again. Tracers made before follow. It does not touch OpenTelemetry's global provider.
-func SetGlobal(p *Provider) { global.Store(p) }
+// again, and so does one that OTEL_SDK_DISABLED disables. Tracers made before follow. It does not touch OpenTelemetry's global provider.
+func SetGlobal(p *Provider) {
+	if p != nil && p.noop {
+		p = nil // it would start spans here
+	}
+	global.Store(p)
+}
 
 // NewTracer returns a tracer of the global provider. One made before [SetGlobal], in a package
 // variable for example, works after it. It is memoised as by [Provider.NewTracer].

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"reflect"
+	"strconv"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -32,6 +34,10 @@ type config struct {
 	logger     *slog.Logger
 	openLimit  int
 	errs       []error
+
+	env      environment    // below what options say
+	disabled bool           // by the environment
+	pipeline pipelineConfig // what a pipeline has without options
 }
 
 type exporterConfig struct {
@@ -44,9 +50,8 @@ const DefaultOpenSpanLimit = 1 << 17
 
 func newConfig(opts []Option) (config, error) {
 	c := config{
-		sampler:   sampling.ParentBased(sampling.AlwaysOn()),
-		logger:    slog.Default(),
 		openLimit: DefaultOpenSpanLimit,
+		env:       environment{lookup: os.LookupEnv},
 	}
 	for _, o := range opts {
 		if o == nil {
@@ -55,7 +60,31 @@ func newConfig(opts []Option) (config, error) {
 		}
 		o.apply(&c)
 	}
-	return c, errors.Join(c.errs...)
+	if err := errors.Join(c.errs...); err != nil {
+		return c, err
+	}
+	c.readEnvironment()
+	return c, nil
+}
+
+// readEnvironment fills in what no option has set.
+func (c *config) readEnvironment() {
+	if c.logger == nil {
+		c.logger = c.env.defaultLogger()
+	}
+	c.env.logger = c.logger
+	c.disabled = c.env.disabled()
+	if c.sampler == nil {
+		c.sampler = c.env.sampler()
+	}
+	if c.sampler == nil {
+		c.sampler = sampling.ParentBased(sampling.AlwaysOn())
+	}
+	limits := defaultLimits()
+	c.env.limits(&limits)
+	c.limits = c.limits.over(&limits)
+	c.pipeline = defaultPipeline()
+	c.env.pipeline(&c.pipeline)
 }
 
 func (c *config) fail(text string) { c.errs = append(c.errs, errors.New("tracing: "+text)) }
@@ -149,8 +178,10 @@ func WithIDGenerator(g IDGenerator) Option {
 	})
 }
 
-// WithLogger sets where the provider reports that a backend fails and that it recovers. The default
-// is slog.Default() at the time of [NewProvider]. Nil is an error.
+// WithLogger sets where the provider reports what goes wrong: a backend that fails and recovers, a
+// detector that fails, an environment variable that is ignored, a span that lost something to its
+// limits. The default is slog.Default() at the time of [NewProvider], without what is below the level
+// of OTEL_LOG_LEVEL; that variable does not touch a logger that is given here. Nil is an error.
 func WithLogger(l *slog.Logger) Option {
 	return optionFunc(func(c *config) {
 		if l == nil {
@@ -189,6 +220,7 @@ type pipelineConfig struct {
 	batchSpans, batchBytes int
 	delay, timeout         time.Duration
 	queueWait              time.Duration
+	batchFromEnv           bool // batchSpans stands in the environment
 	errs                   []error
 }
 
@@ -203,8 +235,8 @@ const (
 	DefaultExportTimeout = 30 * time.Second
 )
 
-func newPipelineConfig(opts []PipelineOption) (pipelineConfig, error) {
-	c := pipelineConfig{
+func defaultPipeline() pipelineConfig {
+	return pipelineConfig{
 		queueSpans: DefaultQueueSpans,
 		queueBytes: DefaultQueueBytes,
 		batchSpans: DefaultBatchSpans,
@@ -212,15 +244,28 @@ func newPipelineConfig(opts []PipelineOption) (pipelineConfig, error) {
 		delay:      DefaultBatchDelay,
 		timeout:    DefaultExportTimeout,
 	}
+}
+
+// newPipelineConfig changes the provider's defaults by the options of one pipeline.
+func (c *config) newPipelineConfig(opts []PipelineOption) (pipelineConfig, error) {
+	pc := c.pipeline
+	pc.batchSpans = 0 // until an option sets it
 	for _, o := range opts {
 		if o == nil {
-			c.errs = append(c.errs, errors.New("tracing: PipelineOption: nil"))
+			pc.errs = append(pc.errs, errors.New("tracing: PipelineOption: nil"))
 			continue
 		}
-		o.apply(&c)
+		o.apply(&pc)
 	}
-	c.batchSpans = min(c.batchSpans, c.queueSpans)
-	return c, errors.Join(c.errs...)
+	if pc.batchSpans == 0 {
+		pc.batchSpans = c.pipeline.batchSpans
+		if pc.batchFromEnv && pc.batchSpans > pc.queueSpans {
+			c.env.warn(envBatchSize, strconv.Itoa(pc.batchSpans),
+				fmt.Sprintf("at most the size of the queue; it counts as %d", pc.queueSpans))
+		}
+	}
+	pc.batchSpans = min(pc.batchSpans, pc.queueSpans)
+	return pc, errors.Join(pc.errs...)
 }
 
 func positive(option string, n int, set func(*pipelineConfig)) PipelineOption {

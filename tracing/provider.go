@@ -32,7 +32,8 @@ type Provider struct {
 	suppressed    *Span            // the active span of exporters' contexts: under it nothing is started
 	newFlags      trace.TraceFlags // of traces that begin here
 	mayWait       bool             // some pipeline has End wait for room
-	noop          bool
+	noop          bool             // it makes no spans
+	unused        []Exporter       // of a provider that the environment disables
 
 	sampler atomic.Pointer[samplerChoice]
 	closed  atomic.Bool // set by Shutdown: no span is recorded any more
@@ -60,6 +61,10 @@ var _ trace.TracerProvider = (*Provider)(nil)
 // NewProvider makes a provider. Without an exporter and without a processor its spans go nowhere.
 // The error names each option that is wrong. The caller calls [Provider.Shutdown] in the end.
 //
+// The environment variables that OpenTelemetry defines are read here, once; explicit options beat
+// them, and they beat defaults. docs/environment.md lists them. With OTEL_SDK_DISABLED the provider
+// makes no spans: it only shuts down what it was given.
+//
 // A provider with exporters has one goroutine of its own and two for each of them; without exporters
 // it has none.
 func NewProvider(opts ...Option) (*Provider, error) {
@@ -68,10 +73,9 @@ func NewProvider(opts ...Option) (*Provider, error) {
 		return nil, err
 	}
 	learnSpanKey()
-	defaults := defaultLimits()
 	p := &Provider{
 		resource:     c.resource(),
-		limits:       c.limits.over(&defaults),
+		limits:       c.limits,
 		ids:          c.ids,
 		processors:   c.processors,
 		logger:       c.logger,
@@ -79,6 +83,7 @@ func NewProvider(opts ...Option) (*Provider, error) {
 		epoch:        time.Now(),
 		shutdownDone: make(chan struct{}),
 		stopSweeper:  make(chan struct{}),
+		noop:         c.disabled,
 	}
 	if random, ok := c.ids.(RandomIDGenerator); c.ids == nil || ok && random.RandomTraceIDs() {
 		p.newFlags = trace.FlagsRandom
@@ -89,14 +94,21 @@ func NewProvider(opts ...Option) (*Provider, error) {
 	p.sampler.Store(chooseSampler(c.sampler))
 	var errs []error
 	for _, e := range c.exporters {
-		pc, err := newPipelineConfig(e.opts)
+		pc, err := c.newPipelineConfig(e.opts)
 		errs = append(errs, err)
+		if c.disabled {
+			p.unused = append(p.unused, e.exporter)
+			continue
+		}
 		pl, err := newPipeline(p, e.exporter, pc)
 		errs = append(errs, err)
 		p.pipelines = append(p.pipelines, pl)
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
+	}
+	if c.disabled {
+		p.logger.Info("spandrel: OTEL_SDK_DISABLED is true: no spans are made")
 	}
 	var delay time.Duration
 	for _, pl := range p.pipelines {
@@ -159,7 +171,7 @@ func (p *Provider) ForceFlush(ctx context.Context) error {
 // not delivered. After it Start makes spans that record nothing. Further calls wait for the first
 // one, or their ctx, and return its error.
 func (p *Provider) Shutdown(ctx context.Context) error {
-	if p.noop {
+	if p.shutdownDone == nil { // noopProvider
 		return nil
 	}
 	first := false
@@ -188,6 +200,9 @@ func (p *Provider) Shutdown(ctx context.Context) error {
 		errs = append(errs, bounded(ctx, "Shutdown of a processor", proc.Shutdown))
 	}
 	errs = append(errs, p.each(func(pl *pipeline) error { return pl.shutdown(ctx) }))
+	errs = append(errs, sideBySide(p.unused, func(e Exporter) error {
+		return bounded(ctx, "Shutdown of the exporter", e.Shutdown)
+	}))
 	p.sweeper.Wait() // it waits for nothing
 	p.shutdownErr = errors.Join(errs...)
 	return p.shutdownErr
@@ -203,11 +218,13 @@ func (p *Provider) endOpen() {
 }
 
 // each calls f for all pipelines side by side.
-func (p *Provider) each(f func(*pipeline) error) error {
-	errs := make([]error, len(p.pipelines))
+func (p *Provider) each(f func(*pipeline) error) error { return sideBySide(p.pipelines, f) }
+
+func sideBySide[T any](list []T, f func(T) error) error {
+	errs := make([]error, len(list))
 	var wg sync.WaitGroup
-	for i, pl := range p.pipelines {
-		wg.Go(func() { errs[i] = f(pl) })
+	for i, e := range list {
+		wg.Go(func() { errs[i] = f(e) })
 	}
 	wg.Wait()
 	return errors.Join(errs...)

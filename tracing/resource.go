@@ -159,10 +159,13 @@ func defaultResource() *Resource {
 // resource puts the provider's resource together: later ones take precedence.
 func (c *config) resource() *Resource {
 	r := defaultResource()
+	if c.disabled { // nobody sees it
+		return r
+	}
 	for _, detected := range c.detect() {
 		r = r.Merge(detected)
 	}
-	r = r.Merge(NewResource(c.attrs...))
+	r = r.Merge(c.env.resource()).Merge(NewResource(c.attrs...))
 	if urls := r.SchemaConflict(); urls != nil {
 		c.logger.Warn("spandrel: the resource has no schema URL: its parts have different ones", "schema_urls", urls)
 	}
