@@ -4,9 +4,12 @@ package model_test
 
 import (
 	"fmt"
+	"iter"
 	"maps"
 	"slices"
 	"testing"
+
+	"go.opentelemetry.io/otel/attribute"
 )
 
 // compare runs a program on both libraries and returns how they differ, beyond the deviations on the
@@ -14,23 +17,11 @@ import (
 func compare(t testing.TB, p program, without string) (differences []string) {
 	t.Helper()
 	list := slices.DeleteFunc(slices.Clone(deviations), func(d deviation) bool { return d.name == without })
-	forTheirs := p.clone()
-	for _, d := range list {
-		if d.program != nil {
-			forTheirs = d.program(forTheirs)
-		}
-	}
-	ours, theirs := newOurs(t, p.config), newTheirs(t, forTheirs.config)
+	ours := newOurs(t, p.config)
 	when := interpret(ours, p)
-	when.to = interpret(theirs, forTheirs).to
-	got, want := ours.result(), theirs.result()
+	got := ours.result()
 	ours.stop(t)
-	theirs.stop(t)
-	for _, d := range list {
-		if d.outcome != nil {
-			d.outcome(p, when, &want)
-		}
-	}
+	want := runTheirs(t, p, list, &when)
 
 	differ := func(format string, args ...any) { differences = append(differences, fmt.Sprintf(format, args...)) }
 	for i := range max(len(got.notes), len(want.notes)) {
@@ -78,7 +69,48 @@ func compare(t testing.TB, p program, without string) (differences []string) {
 	for _, text := range got.wrong {
 		differ("ours: %s", text)
 	}
+	if raced := slices.Collect(keysOf(writers, racing)); len(raced) > 0 {
+		most := runTheirs(t, p.unraced(), list, &when)
+		for _, n := range raced {
+			if g, m := got.exported[n], most.exported[n]; g != nil && m != nil {
+				for _, text := range slices.Concat(g.beyond(m, when), p.gaps(n, g)) {
+					differ("span %d: ours %s", n, text)
+				}
+			}
+		}
+	}
 	return differences
+}
+
+// runTheirs runs a program on the SDK, as the deviations of the list say.
+func runTheirs(t testing.TB, p program, list []deviation, when *period) outcome {
+	t.Helper()
+	q := p.clone()
+	for _, d := range list {
+		if d.program != nil {
+			q = d.program(q)
+		}
+	}
+	theirs := newTheirs(t, q.config)
+	when.to = interpret(theirs, q).to
+	out := theirs.result()
+	theirs.stop(t)
+	for _, d := range list {
+		if d.outcome != nil {
+			d.outcome(p, *when, &out)
+		}
+	}
+	return out
+}
+
+func keysOf(m map[int]int, value int) iter.Seq[int] {
+	return func(yield func(int) bool) {
+		for n, v := range m {
+			if v == value && !yield(n) {
+				return
+			}
+		}
+	}
 }
 
 func both[V any](a, b map[int]V) map[int]V {
@@ -125,5 +157,86 @@ func (p program) writers() map[int]int {
 
 // settled says whether a field does not depend on when a span ends.
 func (f field) settled() bool {
-	return slices.Contains([]string{"span context", "parent", "kind", "start", "scope"}, f.name)
+	return slices.Contains([]string{"span context", "parent", "kind", "start", "scope", "resource"}, f.name)
+}
+
+// unraced returns the program with its branches one after the other, and spans that were ended in a race
+// ended behind them: so they hold the most that they can.
+func (p program) unraced() program {
+	writers := p.writers()
+	q := program{config: p.config}
+	for _, o := range p.ops {
+		var ends []op
+		for _, b := range o.branches {
+			for _, o := range b {
+				if o.do == "end" && writers[o.span] == racing {
+					ends = append(ends, o)
+				} else {
+					q.ops = append(q.ops, o)
+				}
+			}
+		}
+		if o.branches == nil {
+			q.ops = append(q.ops, o)
+		}
+		q.ops = append(q.ops, ends...)
+	}
+	return q
+}
+
+// beyond says what a span holds that another, which holds the most, does not. What limits leave depends
+// on the order, so spans that lost something are not looked at.
+func (s *span) beyond(most *span, when period) (texts []string) {
+	pieces := func(s *span) (list []string) {
+		for _, a := range s.attrs {
+			list = append(list, attributesText([]attribute.KeyValue{a}))
+		}
+		for _, e := range slices.Concat(s.events, s.links) {
+			list = append(list, entriesText([]entry{e}, when, false, 0))
+		}
+		return list
+	}
+	if most.droppedAttrs+most.droppedEvents+most.droppedLinks > 0 {
+		return nil
+	}
+	left := pieces(most)
+	for _, text := range pieces(s) {
+		i := slices.Index(left, text)
+		if i < 0 {
+			texts = append(texts, "has "+text)
+			continue
+		}
+		left = slices.Delete(left, i, i+1)
+	}
+	return texts
+}
+
+// gaps says where a span that was ended in a race lacks what a branch wrote but has what the same branch
+// wrote later. See label.
+func (p program) gaps(n int, s *span) (texts []string) {
+	if s.droppedAttrs+s.droppedEvents > 0 {
+		return nil
+	}
+	for _, o := range p.ops {
+		for _, b := range o.branches {
+			missing := ""
+			for _, o := range b {
+				if o.span != n || o.do != "attributes" && o.do != "event" || len(o.attrs)+len(o.name) == 0 {
+					continue
+				}
+				has := slices.ContainsFunc(s.events, func(e entry) bool { return o.do == "event" && e.name == o.name }) ||
+					slices.ContainsFunc(s.attrs, func(a attribute.KeyValue) bool { return o.do == "attributes" && string(a.Key) == o.attrs[0].key })
+				switch {
+				case !has:
+					missing = o.name
+					if o.do == "attributes" {
+						missing = o.attrs[0].key
+					}
+				case missing != "":
+					texts = append(texts, fmt.Sprintf("lacks %q and has what was written after it", missing))
+				}
+			}
+		}
+	}
+	return texts
 }

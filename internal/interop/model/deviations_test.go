@@ -4,7 +4,6 @@ package model_test
 
 import (
 	"context"
-	"fmt"
 	"math"
 	"regexp"
 	"slices"
@@ -134,7 +133,7 @@ var deviations = []deviation{
 		program: func(p program) program {
 			return p.rewriteAll(func(o op) []op {
 				if o.do == "end" && o.how == "panic" {
-					return []op{{do: "status", span: o.span, code: codes.Error, text: fmt.Sprint(panics[o.err]), quiet: true}, o}
+					return []op{{do: "status", span: o.span, code: codes.Error, text: panicText(panics[o.err]), quiet: true}, o}
 				}
 				return []op{o}
 			})

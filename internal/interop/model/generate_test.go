@@ -85,6 +85,9 @@ func (g *generator) config() config {
 		c.sampler = g.sampler(true)
 	}
 	c.random = g.chance(3)
+	if g.chance(4) {
+		c.resource = g.attributes(false)
+	}
 	if g.chance(2) {
 		c.processors = 1 + g.draw(2)
 		for range g.draw(3) {
@@ -233,9 +236,11 @@ func (g *generator) write(n int) op {
 
 func (g *generator) end() op {
 	o := op{do: "end", span: g.span()}
-	switch g.draw(8) {
+	switch g.draw(9) {
 	case 5:
 		o.how = "goroutine"
+	case 8:
+		o.how = "goexit"
 	case 6:
 		o.how, o.err, o.stack = "panic", g.draw(len(panics)), g.chance(2)
 	case 7:
@@ -243,6 +248,9 @@ func (g *generator) end() op {
 	}
 	return o
 }
+
+// label is the key or name of what the i-th operation of a branch writes to a span that several write to.
+func label(block, branch, i int) string { return fmt.Sprintf("parallel %d.%d.%d", block, branch, i) }
 
 // parallel makes branches that write to spans at once, in ways whose outcome does not depend on which
 // comes first: attributes have keys of their own, statuses are all the same.
@@ -258,12 +266,15 @@ func (g *generator) parallel() op {
 		for i := range 1 + g.draw(4) {
 			switch n := shared; g.draw(8) {
 			case 0, 1:
-				key := fmt.Sprint("parallel", g.blocks, b, i)
-				branch = append(branch, op{do: "attributes", span: n, attrs: []kv{{key, g.draw(len(values))}}})
+				branch = append(branch, op{do: "attributes", span: n, attrs: []kv{{label(g.blocks, b, i), g.draw(len(values))}}})
 			case 2, 3:
-				branch = append(branch, op{do: "event", span: n, name: fmt.Sprint("parallel", b, i), attrs: g.attributes(true)})
+				branch = append(branch, op{do: "event", span: n, name: label(g.blocks, b, i), attrs: g.attributes(true)})
 			case 4:
-				branch = append(branch, op{do: "link", span: n, links: g.links()})
+				if g.chance(3) {
+					branch = append(branch, op{do: "flush"})
+				} else {
+					branch = append(branch, op{do: "link", span: n, links: g.links()})
+				}
 			case 5:
 				branch = append(branch, op{do: "status", span: n, code: status, text: "in parallel"})
 			case 6:

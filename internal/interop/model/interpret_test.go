@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"reflect"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -86,7 +87,9 @@ func (in *interpreter) do(o op) {
 			in.end(s, o)
 		}
 	case "flush":
-		in.note(note{text: fmt.Sprint("flush: ", in.provider.ForceFlush(context.Background()))})
+		if err := in.provider.ForceFlush(context.Background()); err != nil {
+			in.note(note{text: fmt.Sprint("flush: ", err)})
+		}
 	case "shutdown":
 		in.note(note{text: fmt.Sprint("shutdown: ", in.provider.Shutdown(context.Background()))})
 	case "parallel":
@@ -112,7 +115,11 @@ func (in *interpreter) start(o op) {
 	}
 	t := in.tracers[o.tracer]
 	if o.fresh {
-		t = in.provider.Tracer(tracers[o.tracer].name, tracers[o.tracer].opts...)
+		var p trace.TracerProvider = in.provider
+		if parent, ok := in.get(o.parent); ok {
+			p = parent.TracerProvider()
+		}
+		t = p.Tracer(tracers[o.tracer].name, tracers[o.tracer].opts...)
 	}
 	in.ids.current.Store(int64(o.span)) // starts of parallel branches have Go contexts
 	ctx, s := t.Start(in.parent(o), o.name, startOptions(o)...)
@@ -160,7 +167,7 @@ func (in *interpreter) parent(o op) context.Context {
 func startOptions(o op) []trace.SpanStartOption {
 	opts := []trace.SpanStartOption{trace.WithSpanKind(o.kind)}
 	if o.at > 0 {
-		opts = append(opts, trace.WithTimestamp(times[o.at]))
+		opts = append(opts, trace.WithTimestamp(timeAt(o.at)))
 	}
 	for i := range o.attrs {
 		opts = append(opts, trace.WithAttributes(attributes(o.attrs[i:i+1])...))
@@ -176,7 +183,7 @@ func startOptions(o op) []trace.SpanStartOption {
 
 func eventOptions(o op) (opts []trace.EventOption, attrs []attribute.KeyValue) {
 	if o.at > 0 {
-		opts = append(opts, trace.WithTimestamp(times[o.at]))
+		opts = append(opts, trace.WithTimestamp(timeAt(o.at)))
 	}
 	if attrs = attributes(o.attrs); len(attrs) > 0 {
 		opts = append(opts, trace.WithAttributes(attrs...))
@@ -249,7 +256,7 @@ func apply(s trace.Span, o op) {
 func (in *interpreter) end(s trace.Span, o op) {
 	var opts []trace.SpanEndOption
 	if o.at > 0 {
-		opts = append(opts, trace.WithTimestamp(times[o.at]))
+		opts = append(opts, trace.WithTimestamp(timeAt(o.at)))
 	}
 	if o.stack {
 		opts = append(opts, trace.WithStackTrace(true))
@@ -262,10 +269,21 @@ func (in *interpreter) end(s trace.Span, o op) {
 			defer s.End(opts...)
 		}()
 		<-done
+	case "goexit":
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			defer s.End(opts...)
+			runtime.Goexit()
+		}()
+		<-done
 	case "panic":
-		defer func() { in.note(note{text: fmt.Sprintf("panic: %T %v", panics[o.err], recover())}) }()
+		defer func() {
+			v := recover()
+			in.note(note{text: fmt.Sprintf("panic: %T %v", v, v)})
+		}()
 		defer s.End(opts...)
-		panic(panics[o.err])
+		panics[o.err]()
 	default:
 		s.End(opts...)
 	}

@@ -18,6 +18,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/sdk/resource"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 
@@ -162,6 +163,7 @@ func newOurs(t testing.TB, c config) *library {
 		tracing.WithExporter(ourExporter{l}),
 		tracing.WithIDGenerator(&l.ids),
 		tracing.WithLogger(slog.New(slog.DiscardHandler)), // which hears of limits
+		tracing.WithResource(attributes(c.resource)...),
 		tracing.WithSampler(ourSampler(t, l, c.sampler)),
 		tracing.WithSpanLimits(tracing.SpanLimits{
 			Attributes: c.limits.attributes, Events: c.limits.events, Links: c.limits.links,
@@ -218,6 +220,7 @@ func newTheirs(t testing.TB, c config) *library {
 	l := newLibrary(c)
 	opts := []sdktrace.TracerProviderOption{
 		sdktrace.WithIDGenerator(&l.ids),
+		sdktrace.WithResource(resource.NewSchemaless(attributes(c.resource)...)),
 		sdktrace.WithSampler(theirSampler(t, l, c.sampler)),
 		sdktrace.WithRawSpanLimits(sdktrace.SpanLimits{
 			AttributeCountLimit: c.limits.attributes, EventCountLimit: c.limits.events, LinkCountLimit: c.limits.links,

@@ -24,6 +24,7 @@ type config struct {
 	limits     limits
 	sampler    sampler
 	random     bool // trace ids are said to be random
+	resource   []kv
 	processors int  // how many
 	onStart    []op // what each processor does to a span in OnStart
 }
@@ -64,7 +65,7 @@ type op struct {
 	code codes.Code // of a status
 	text string     // its description
 	err  int        // index in failures; of an end that panics in panics
-	how  string     // of an end: by a deferred call in a goroutine of its own, or in one that panics
+	how  string     // of an end: by a deferred call in a goroutine that is new, or exits, or panics
 
 	branches [][]op // run by a goroutine each, of parallel
 	quiet    bool   // nobody asks the span afterwards

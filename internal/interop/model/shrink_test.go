@@ -51,6 +51,9 @@ var simplerConfig = []func(c *config){
 	func(c *config) { c.limits.length = 0 },
 	func(c *config) { c.limits.depth = 0 },
 	func(c *config) { c.random = false },
+	func(c *config) { c.resource = nil },
+	func(c *config) { c.resource = c.resource[:len(c.resource)/2] },
+	func(c *config) { c.resource = c.resource[len(c.resource)/2:] },
 }
 
 // shrink makes a program smaller as long as it fails.

@@ -29,7 +29,7 @@ type span struct {
 	description string
 
 	scopeName, scopeVersion, scopeSchema string
-	scopeAttrs                           []attribute.KeyValue
+	scopeAttrs, resource                 []attribute.KeyValue
 
 	droppedAttrs, droppedEvents, droppedLinks int
 }
@@ -48,6 +48,7 @@ func fromOurs(d *tracing.SpanData) *span {
 		sc: d.SpanContext, parent: d.Parent, name: d.Name, kind: d.Kind, start: d.StartTime, end: d.EndTime,
 		attrs: slices.Clone(d.Attributes), code: d.Status.Code, description: d.Status.Description,
 		scopeName: d.Scope.Name, scopeVersion: d.Scope.Version, scopeSchema: d.Scope.SchemaURL, scopeAttrs: d.Scope.Attributes,
+		resource:     given(d.Resource.Attributes()),
 		droppedAttrs: d.DroppedAttributes, droppedEvents: d.DroppedEvents, droppedLinks: d.DroppedLinks,
 	}
 	for _, e := range d.Events {
@@ -65,6 +66,7 @@ func fromTheirs(d sdktrace.ReadOnlySpan) *span {
 		sc: d.SpanContext(), parent: d.Parent(), name: d.Name(), kind: d.SpanKind(), start: d.StartTime(), end: d.EndTime(),
 		attrs: slices.Clone(d.Attributes()), code: d.Status().Code, description: d.Status().Description,
 		scopeName: in.Name, scopeVersion: in.Version, scopeSchema: in.SchemaURL, scopeAttrs: in.Attributes.ToSlice(),
+		resource:     given(d.Resource().Attributes()),
 		droppedAttrs: d.DroppedAttributes(), droppedEvents: d.DroppedEvents(), droppedLinks: d.DroppedLinks(),
 	}
 	for _, e := range d.Events() {
@@ -74,6 +76,11 @@ func fromTheirs(d sdktrace.ReadOnlySpan) *span {
 		s.links = append(s.links, entry{sc: l.SpanContext, attrs: slices.Clone(l.Attributes), dropped: l.DroppedAttributeCount})
 	}
 	return s
+}
+
+// given leaves out what no program gives: what a resource says of itself.
+func given(attrs []attribute.KeyValue) []attribute.KeyValue {
+	return slices.DeleteFunc(slices.Clone(attrs), func(a attribute.KeyValue) bool { return !slices.Contains(keys, string(a.Key)) })
 }
 
 // period is when a program ran: a time in it was read from the clock.
@@ -120,6 +127,7 @@ func (s *span) fields(when period, loose bool) []field {
 		{"links", entriesText(s.links, when, loose, s.droppedLinks)},
 		{"status", fmt.Sprintf("%d %q", s.code, s.description)},
 		{"scope", fmt.Sprintf("%q %q %q %s", s.scopeName, s.scopeVersion, s.scopeSchema, attributesText(s.scopeAttrs))},
+		{"resource", attributesText(s.resource)},
 		{"dropped", fmt.Sprint(s.droppedAttrs, " attributes, ", s.droppedEvents, " events, ", s.droppedLinks, " links")},
 	}
 }

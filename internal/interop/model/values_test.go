@@ -118,7 +118,7 @@ func attributesText(attrs []attribute.KeyValue) string {
 	return strings.Join(parts, ", ")
 }
 
-// times are those that programs give. Index 0 is none. None is near the present: a time that is was
+// times are those that programs give. Index 0 is none. Only the last is near the present: what is, was
 // read from the clock.
 var times = []time.Time{
 	{},
@@ -133,6 +133,15 @@ var times = []time.Time{
 	time.Date(9999, 12, 31, 23, 59, 59, 999_999_999, time.UTC),
 	time.Time{}.Add(1),
 	time.Date(1600, 1, 1, 0, 0, 0, 0, time.UTC),
+	time.Now().Add(-time.Hour), // with a reading of the monotonic clock
+	{},                         // the present
+}
+
+func timeAt(i int) time.Time {
+	if i == len(times)-1 {
+		return time.Now()
+	}
+	return times[i]
 }
 
 // spanContexts are those of other processes. Those from firstHalf on are not valid.
@@ -201,5 +210,24 @@ var failures = []error{
 	&time.ParseError{Layout: "l", Value: "h\u00e9llo"},
 }
 
-// panics are what goroutines panic with.
-var panics = []any{"text", failure{"typed"}, &failure{"by pointer"}, 42, []string{"a"}, errors.New("plain")}
+// panics are ways to panic.
+var panics = []func(){
+	func() { panic("text") },
+	func() { panic(failure{"typed"}) },
+	func() { panic(&failure{"by pointer"}) },
+	func() { panic(42) },
+	func() { panic([]string{"a"}) },
+	func() { panic(errors.New("plain")) },
+	func() { panic(nil) },
+	func() {
+		var m map[string]int
+		m["a"] = 1 //nolint:staticcheck // a panic of the runtime's
+	},
+}
+
+// panicText is what a panic says.
+func panicText(f func()) (text string) {
+	defer func() { text = fmt.Sprint(recover()) }()
+	f()
+	return text
+}
