@@ -60,13 +60,28 @@ var deviations = []deviation{
 	{
 		name: "half a parent is none",
 		reason: "a span context without both ids is not valid, and a span whose parent is not valid is a root " +
-			"(trace/api.md, Determining the Parent Span from a Context); the SDK takes over what there is of it",
+			"(trace/api.md, Determining the Parent Span from a Context) that takes over the trace state only " +
+			"(trace/sdk.md, Do not overwrite explicit randomness); the SDK takes over what else there is",
 		program: func(p program) program {
 			return p.rewriteAll(func(o op) []op {
-				if (o.from == "far" || o.from == "near") && o.remote >= firstHalf {
-					o.from = ""
+				if (o.from != "far" && o.from != "near") || o.remote < firstHalf {
+					return []op{o}
+				}
+				state := spanContexts[o.remote].TraceState().String()
+				o.from = ""
+				for i, sc := range spanContexts {
+					if state != "" && sc.Equal(spanContext(0, 0, 0, state)) {
+						o.from, o.remote = "near", i
+					}
 				}
 				return []op{o}
+			})
+		},
+		outcome: func(_ program, _ period, theirs *outcome) {
+			theirs.each(func(s *span) {
+				if !s.parent.IsValid() {
+					s.parent = trace.SpanContext{}
+				}
 			})
 		},
 		example: program{ops: []op{
@@ -74,14 +89,41 @@ var deviations = []deviation{
 			{do: "end", span: 1},
 		}},
 		shows: []string{
-			`answers: ours span 1: recording true, 000000000000000146c750a3955a4978/0000000000000002 flags 01 state "" remote false; ` +
+			`answers: ours span 1: recording true, 000000000000000146c750a3955a4978/0000000000000002 flags 01 state "vendor=3" remote false; ` +
 				`theirs span 1: recording true, 07000000000000000000000000000003/0000000000000002 flags 01 state "vendor=3" remote false`,
-			`answers: ours span 1: recording false, 000000000000000146c750a3955a4978/0000000000000002 flags 01 state "" remote false; ` +
+			`answers: ours span 1: recording false, 000000000000000146c750a3955a4978/0000000000000002 flags 01 state "vendor=3" remote false; ` +
 				`theirs span 1: recording false, 07000000000000000000000000000003/0000000000000002 flags 01 state "vendor=3" remote false`,
-			`span 1 exported, span context: ours 000000000000000146c750a3955a4978/0000000000000002 flags 01 state "" remote false; ` +
+			`span 1 exported, span context: ours 000000000000000146c750a3955a4978/0000000000000002 flags 01 state "vendor=3" remote false; ` +
 				`theirs 07000000000000000000000000000003/0000000000000002 flags 01 state "vendor=3" remote false`,
 			`span 1 exported, parent: ours 00000000000000000000000000000000/0000000000000000 flags 00 state "" remote false; ` +
 				`theirs 07000000000000000000000000000003/0000000000000000 flags 01 state "vendor=3" remote true`,
+		},
+	},
+	{
+		name: "processors see no parent of a new root",
+		reason: "OnStart gets the parent's Go context that the SDK has determined, which is an empty one where that " +
+			"was asked for (trace/sdk.md, OnStart); the SDK's processors get the one given to Start, with the span that " +
+			"is not the parent",
+		program: func(p program) program {
+			return p.rewriteAll(func(o op) []op {
+				if o.newRoot && o.from != "nil" {
+					o.from = ""
+				}
+				return []op{o}
+			})
+		},
+		example: program{
+			config: config{processors: 1},
+			ops: []op{
+				{do: "start", span: 1},
+				{do: "start", span: 2, from: "ctx", parent: 1, newRoot: true},
+			},
+		},
+		shows: []string{
+			`span 2 at its start: ours with the Go context of 2, a parent in it false, recording true, ` +
+				`00000000000000028881286055d8b2a5/0000000000000003 flags 01 state "" remote false; ; ` +
+				`theirs with the Go context of 2, a parent in it true, recording true, ` +
+				`00000000000000028881286055d8b2a5/0000000000000003 flags 01 state "" remote false; `,
 		},
 	},
 	{
@@ -160,9 +202,9 @@ var deviations = []deviation{
 		},
 		shows: []string{
 			`span 1 in the sampler: ours mode 0: "", internal, trace 000000000000000146c750a3955a4978 below ` +
-				`00000000000000000000000000000000/0000000000000000 flags 00 state "" remote false, {}; ; ` +
+				`00000000000000000000000000000000/0000000000000000 flags 00 state "" remote false (in the Go context: false), {}; ; ` +
 				`theirs mode 0: "", unspecified, trace 000000000000000146c750a3955a4978 below ` +
-				`00000000000000000000000000000000/0000000000000000 flags 00 state "" remote false, {}; `,
+				`00000000000000000000000000000000/0000000000000000 flags 00 state "" remote false (in the Go context: false), {}; `,
 		},
 	},
 	{

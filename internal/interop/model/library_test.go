@@ -129,7 +129,8 @@ func (l *library) started(ctx context.Context, s trace.Span) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	n := numberOf(s.SpanContext().SpanID())
-	l.out.started[n] += fmt.Sprintf("with the Go context of %d, recording %t, %s; ", l.ids.number(ctx), s.IsRecording(), spanContextText(s.SpanContext()))
+	l.out.started[n] += fmt.Sprintf("with the Go context of %d, a parent in it %t, recording %t, %s; ",
+		l.ids.number(ctx), trace.SpanContextFromContext(ctx).IsValid(), s.IsRecording(), spanContextText(s.SpanContext()))
 }
 
 // result returns what has come out.
@@ -280,7 +281,8 @@ func (c custom) answer(ctx context.Context, id trace.TraceID, parent trace.SpanC
 ) (decision int, more []attribute.KeyValue, state trace.TraceState) {
 	n := c.ids.number(ctx)
 	var question strings.Builder
-	fmt.Fprintf(&question, "mode %d: %q, %s, trace %s below %s, {%s}", c.mode, name, kind, id, spanContextText(parent), attributesText(attrs))
+	fmt.Fprintf(&question, "mode %d: %q, %s, trace %s below %s (in the Go context: %t), {%s}",
+		c.mode, name, kind, id, spanContextText(parent), trace.SpanContextFromContext(ctx).IsValid(), attributesText(attrs))
 	for _, l := range links { // a program may give the SDK's no key twice: see the deviations
 		set := attribute.NewSet(slices.Clone(l.Attributes)...)
 		fmt.Fprintf(&question, ", link %s {%s}", spanContextText(l.SpanContext), attributesText(set.ToSlice()))

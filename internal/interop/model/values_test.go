@@ -158,6 +158,8 @@ var spanContexts = []trace.SpanContext{
 	spanContext(0, 4, trace.FlagsSampled, ""),
 	spanContext(0, 0, trace.FlagsSampled|trace.FlagsRandom, "vendor=4"),
 	spanContext(0, 0, trace.FlagsSampled, ""),
+	spanContext(0, 0, 0, "vendor=3"),
+	spanContext(0, 0, 0, "vendor=4"),
 }
 
 const firstHalf = 7
