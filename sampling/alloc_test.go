@@ -38,3 +38,15 @@ func TestSampleDoesNotAllocate(t *testing.T) {
 	}
 	assert.Positive(t, sampled)
 }
+
+func TestSampleDoesNotAllocateWhereTheTraceStateStays(t *testing.T) {
+	s := sampling.Composite(sampling.ComposableParentThreshold(nil))
+	p := underParent(t, "a=1,ot=rv:6e6d1a75832a2f;k:1;th:4", sampling.ParentAccept, randomID(1<<55))
+	sampled := 0
+	testkit.MaxMallocs(t, 1_000, 0, func() {
+		if r := s.Sample(p); r.Decision == sampling.RecordAndSample && r.TraceState == nil {
+			sampled++
+		}
+	})
+	assert.Positive(t, sampled)
+}

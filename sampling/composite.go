@@ -151,7 +151,7 @@ func (c *composite) warn(ctx context.Context) {
 	if ctx == nil {
 		ctx = context.Background()
 	}
-	c.logger.WarnContext(ctx, "sampling: trace ids are taken for random, but a caller does not set the random trace flag",
+	c.logger.WarnContext(ctx, "spandrel: trace ids are taken for random, but a caller does not set the random trace flag",
 		slog.String("sampler", c.description))
 }
 

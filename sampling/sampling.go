@@ -121,6 +121,7 @@ type Result struct {
 	Decision Decision
 	// Attributes are added to the span. They are copied before Start returns.
 	Attributes []attribute.KeyValue
-	// TraceState, if not nil, replaces the parent's trace state on the new span.
+	// TraceState, if not nil, replaces the parent's trace state on the new span. It is read-only: a
+	// sampler may return the same one many times.
 	TraceState *trace.TraceState
 }
