@@ -29,10 +29,10 @@ type optionFunc func(*config)
 
 func (f optionFunc) apply(c *config) { f(c) }
 
-// WithEndpoint sets the URL of the backend, http or https. A URL without a path gets /sampling, which
-// Jaeger's and OpenTelemetry's collectors answer; one with a path is used as it is. The query
-// parameter service is added. User information becomes basic authentication. The default is
-// http://localhost:5778.
+// WithEndpoint sets the URL of the backend, http or https. A URL without a path gets /sampling, where
+// Jaeger 2 and the OpenTelemetry collector answer; one with a path is used as it is, such as
+// http://jaeger:14268/api/sampling of Jaeger 1's collector. The query parameter service is added. User
+// information becomes basic authentication. The default is http://localhost:5778.
 func WithEndpoint(endpoint string) Option {
 	return optionFunc(func(c *config) { c.endpoint = endpoint })
 }

@@ -150,6 +150,13 @@ func TestAnswers(t *testing.T) {
 				`"defaultLowerBoundTracesPerSecond":0.1,"defaultUpperBoundTracesPerSecond":9,"perOperationStrategies":[` +
 				`{"operation":"a","probabilisticSampling":{"samplingRate":1}}],"new":1},"new":{}}`,
 		},
+		{
+			name: "as Jaeger 1.76 sends operations", want: "PerOperation{operations:2,default:0.8,lowerBound:0}",
+			answer: `{"strategyType":"PROBABILISTIC","probabilisticSampling":{"samplingRate":0.8},"operationSampling":{` +
+				`"defaultSamplingProbability":0.8,"defaultLowerBoundTracesPerSecond":0,"perOperationStrategies":[` +
+				`{"operation":"GET /a","probabilisticSampling":{"samplingRate":0.2}},{"operation":"never","probabilisticSampling":` +
+				`{"samplingRate":0}}],"defaultUpperBoundTracesPerSecond":0}}`,
+		},
 		{name: "no operations", answer: `{"operationSampling":{}}`, want: "PerOperation{operations:0,default:0,lowerBound:0}"},
 
 		{name: "empty", answer: ``, log: "unexpected end of JSON input"},
