@@ -148,5 +148,9 @@ func anchor(heading string) string {
 
 // title returns what a link to a test says: what it shows, without the words of the code.
 func title(test string) string {
-	return strings.ReplaceAll(strings.TrimPrefix(test, testPrefix), "_", " ")
+	name := strings.TrimPrefix(test, testPrefix)
+	if strings.HasPrefix(name, "OTEL_") {
+		return "`" + name + "`"
+	}
+	return strings.ReplaceAll(name, "_", " ")
 }

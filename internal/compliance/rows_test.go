@@ -42,5 +42,5 @@ const testPrefix = "TestSpec_"
 
 var sections = []section{
 	traces, baggage, resource, contextPropagation, environment,
-	tracerRules, samplingRules, limitRules, processorRules, batchRules, concurrencyRules, errorRules,
+	environmentRules, tracerRules, samplingRules, limitRules, processorRules, batchRules, concurrencyRules, errorRules,
 }

@@ -5,6 +5,20 @@ package compliance_test
 // The sections below are normative sentences of the specification, shortened. What it says MUST be is
 // required, the rest is optional.
 
+var environmentRules = section{
+	name:   "Values of environment variables",
+	source: "[configuration/sdk-environment-variables.md](" + specTree + "configuration/sdk-environment-variables.md)",
+	rows: []row{
+		{feature: "What the environment configures can be configured in code", tests: spec("OTEL_SPAN_EVENT_COUNT_LIMIT", "OTEL_BSP_MAX_QUEUE_SIZE", "OTEL_TRACES_SAMPLER"), remark: "an option beats the environment"},
+		{feature: "An empty value counts as none", tests: spec("OTEL_SPAN_EVENT_COUNT_LIMIT", "OTEL_SDK_DISABLED")},
+		{feature: "Boolean: only `true`, in any case, is true; what is neither true nor false warns", tests: spec("OTEL_SDK_DISABLED")},
+		{feature: "Numeric: a value that cannot be parsed, or is negative, warns and counts as none", optional: true, tests: spec("OTEL_SPAN_EVENT_COUNT_LIMIT", "OTEL_BSP_SCHEDULE_DELAY", "OTEL_BSP_MAX_EXPORT_BATCH_SIZE")},
+		{feature: "Enum: an unknown value warns and counts as none", tests: spec("OTEL_TRACES_SAMPLER")},
+		{feature: "Enum: values are read in any case", optional: true, tests: spec("OTEL_TRACES_SAMPLER")},
+		{feature: "A limit of spans goes before the general limit", tests: spec("OTEL_ATTRIBUTE_COUNT_LIMIT", "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT")},
+	},
+}
+
 var tracerRules = section{
 	name:   "Tracer provider and spans",
 	source: "[trace/sdk.md](" + specTree + "trace/sdk.md)",
@@ -12,6 +26,14 @@ var tracerRules = section{
 		{
 			group: "Tracer provider", feature: "After Shutdown a tracer that is asked for is a valid no-op tracer", optional: true,
 			tests: spec("Tracer_after_Shutdown"),
+		},
+		{
+			group: "Tracer provider", feature: "A tracer without a name works, and its name is empty",
+			tests: spec("Get_Tracer"),
+		},
+		{
+			group: "Tracer provider", feature: "A message says that a tracer's name is invalid", optional: true,
+			differs: "not logged: the empty name of the scope is seen where the spans are, and a library that has no name cannot mend it there",
 		},
 		{
 			group: "Tracer provider", feature: "Shutdown and ForceFlush let the caller know whether they succeeded, failed or timed out", optional: true,
