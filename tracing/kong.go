@@ -311,10 +311,7 @@ func (t *Tracer) SetActiveSpan(ctx context.Context, s *Span) context.Context {
 		return inNamespace(ctx, t.namespace, s)
 	}
 	_, _, base := activeIn(ctx)
-	if foreignKeys {
-		return trace.ContextWithSpan(base, s)
-	}
-	return &activeNode{Context: base, span: s}
+	return withActive(base, s)
 }
 
 // RootSpan returns the local root of the trace in ctx: the first span that this provider made of it

@@ -77,18 +77,39 @@ func without(ctx context.Context, key any) (context.Context, bool) {
 	return ctx, false
 }
 
-// activeInNamespace returns the active span of a namespace or, where that has none, what came with the
-// request: never the active span of another namespace. active is the foreign span under package
-// otel/trace's key, which may be such an arrival.
-func activeInNamespace(ctx context.Context, key any, active trace.Span) (own *Span, arrived trace.Span) {
-	if s, _ := ctx.Value(key).(*Span); s != nil {
-		return s, nil
+// belowNodes returns the Go context that the nodes of ours which ctx begins with stand on.
+func belowNodes(ctx context.Context) context.Context {
+	for {
+		switch c := ctx.(type) {
+		case *spanContext:
+			ctx = c.base
+		case *activeNode:
+			ctx = c.Context
+		case *namespaceNode:
+			ctx = c.Context
+		default:
+			return ctx
+		}
 	}
-	if active != nil && active.SpanContext().IsRemote() {
-		return nil, active
+}
+
+// startInNamespace starts a span whose parent is the active span of the tracer's namespace or, where that
+// has none, what came with the request: never the active span of another namespace. active is the
+// foreign span under package otel/trace's key, which may be such an arrival.
+func (t *Tracer) startInNamespace(ctx context.Context, name string, o *startOptions, active trace.Span) (context.Context, *Span) {
+	base := belowNodes(ctx) // the new span must hold on to no other one
+	// What the sampler and the processors see: a Go context that holds the parent.
+	below := trace.ContextWithSpan(base, nil)
+	if own, _ := ctx.Value(t.namespace).(*Span); own != nil {
+		below = withActive(base, own)
+	} else if active != nil && active.SpanContext().IsRemote() {
+		below = trace.ContextWithSpan(base, active)
+	} else if r := remote.FromContext(ctx); r != nil && r.SpanContext.IsValid() {
+		below = trace.ContextWithRemoteSpanContext(base, r.SpanContext)
 	}
-	if r := remote.FromContext(ctx); r != nil && r.SpanContext.IsValid() {
-		return nil, trace.SpanFromContext(trace.ContextWithRemoteSpanContext(context.Background(), r.SpanContext))
+	_, s := t.plain.start(below, name, o)
+	if s == nil {
+		return ctx, nil
 	}
-	return nil, nil
+	return inNamespace(ctx, t.namespace, s), s
 }

@@ -58,6 +58,14 @@ func (c *activeNode) String() string { return fmt.Sprint(c.span) }
 // Format prints the ids of the span; see [Span.Format].
 func (c *activeNode) Format(f fmt.State, verb rune) { c.span.Format(f, verb) }
 
+// withActive returns a Go context above base in which s is active.
+func withActive(base context.Context, s *Span) context.Context {
+	if foreignKeys {
+		return trace.ContextWithSpan(base, s)
+	}
+	return &activeNode{Context: base, span: s}
+}
+
 // spanKey is the key under which package otel/trace keeps the active span. It is not exported there,
 // so learnSpanKey asks for it. It is set before the first span exists and never again.
 var (

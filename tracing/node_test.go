@@ -196,25 +196,33 @@ func TestReassignedContextRetainsNothing(t *testing.T) {
 	for name, sampler := range map[string]sampling.Sampler{
 		"recorded": sampling.ParentBased(sampling.AlwaysOn()), "unsampled": sampling.AlwaysOff(),
 	} {
-		t.Run(name, func(t *testing.T) {
-			tracer, c, p := newTracer(t, tracing.WithSampler(sampler), quiet())
-			c.export = func(context.Context, []*tracing.SpanData) error { return errors.New("keep nothing") }
-			base := context.WithValue(context.Background(), ctxKey("below"), strings.Repeat("x", 1<<10))
-			grew := retained(func() any {
-				ctx := base
-				for range 100_000 {
-					var s *tracing.Span
-					ctx, s = tracer.StartSpan(ctx, "again")
-					s.SetAttributes(attribute.Int("i", 1))
-					s.End()
+		for namespaces, names := range map[string][]string{
+			"default namespace": {""}, "other namespace": {"a"}, "several namespaces": {"", "a", "b"},
+		} {
+			t.Run(name+"/"+namespaces, func(t *testing.T) {
+				_, c, p := newTracer(t, tracing.WithSampler(sampler), quiet())
+				c.export = func(context.Context, []*tracing.SpanData) error { return errors.New("keep nothing") }
+				var tracers []*tracing.Tracer
+				for _, n := range names {
+					tracers = append(tracers, p.NewTracer("test", tracing.WithNamespace(n)))
 				}
-				assert.Equal(t, base.Value(ctxKey("below")), ctx.Value(ctxKey("below")))
-				assert.Error(t, errIf(sampler != sampling.AlwaysOff(), p.ForceFlush(context.Background())))
-				return ctx
+				base := context.WithValue(context.Background(), ctxKey("below"), strings.Repeat("x", 1<<10))
+				grew := retained(func() any {
+					ctx := base
+					for i := range 100_000 {
+						var s *tracing.Span
+						ctx, s = tracers[i%len(tracers)].StartSpan(ctx, "again")
+						s.SetAttributes(attribute.Int("i", 1))
+						s.End()
+					}
+					assert.Equal(t, base.Value(ctxKey("below")), ctx.Value(ctxKey("below")))
+					assert.Error(t, errIf(sampler != sampling.AlwaysOff(), p.ForceFlush(context.Background())))
+					return ctx
+				})
+				// The pools and the queue keep what they had at most; 100,000 handles alone are 5 MB.
+				assert.Less(t, grew, int64(4<<20), "bytes retained by the last of 100,000 Go contexts")
 			})
-			// The pools and the queue keep what they had at most; 100,000 handles alone are 5 MB.
-			assert.Less(t, grew, int64(4<<20), "bytes retained by the last of 100,000 Go contexts")
-		})
+		}
 	}
 	t.Run("SetActiveSpan", func(t *testing.T) {
 		tracer, _, _ := newTracer(t)

@@ -25,9 +25,12 @@ type Tracer struct {
 	scope    *Scope
 	sampler  *samplerChoice // nil: the provider's
 	rate     float64        // of WithSamplingRate, for SamplingDecision; 1 without it
-	// namespace is the context key of the active span, a namespaceKey; nil: that of package otel/trace.
+	noop     bool
+
+	// Of a namespace other than the default: the context key of its active span, a namespaceKey, and
+	// the same tracer in the default namespace. Else nil.
 	namespace any
-	noop      bool
+	plain     *Tracer
 }
 
 var _ trace.Tracer = (*Tracer)(nil)
@@ -72,14 +75,11 @@ func (t *Tracer) Start(ctx context.Context, name string, opts ...trace.SpanStart
 		o.attrs = cfg.Attributes()
 		o.links = cfg.Links()
 	}
-	next, s := t.start(ctx, name, &o)
+	ctx, s := t.start(ctx, name, &o)
 	if s == nil {
-		return next, trace.SpanFromContext(trace.ContextWithSpanContext(next, trace.SpanContextFromContext(next)))
+		return ctx, trace.SpanFromContext(trace.ContextWithSpanContext(ctx, trace.SpanContextFromContext(ctx)))
 	}
-	if t.namespace != nil {
-		next = inNamespace(ctx, t.namespace, s)
-	}
-	return next, s
+	return ctx, s
 }
 
 // StartSpan starts a span, as Kong's start_span does: a child of [WithParent]'s span, else of the
@@ -121,11 +121,7 @@ func (t *Tracer) StartSpan(ctx context.Context, name string, opts ...SpanOption)
 			o.unlinked = true
 		}
 	}
-	next, s := t.start(ctx, name, &o)
-	if s != nil && t.namespace != nil {
-		next = inNamespace(ctx, t.namespace, s)
-	}
-	return next, s
+	return t.start(ctx, name, &o)
 }
 
 // startOptions is what the options of both ways to start a span come down to. It lives on the
@@ -158,14 +154,14 @@ func (t *Tracer) start(ctx context.Context, name string, o *startOptions) (conte
 	if own == p.suppressed {
 		return ctx, p.suppressed // not own: what the options point to must not leave the stack
 	}
+	if t.plain != nil {
+		return t.startInNamespace(ctx, name, o, foreign)
+	}
 	if o.newRoot {
 		if own != nil || foreign != nil { // the sampler and the processors must not take it for the parent
 			ctx = trace.ContextWithSpan(base, nil)
 		}
 		return t.startTrace(ctx, base, p, name, o, nil, nil)
-	}
-	if t.namespace != nil {
-		own, foreign = activeInNamespace(ctx, t.namespace, foreign)
 	}
 	if o.parent != nil {
 		own, foreign = o.parent, nil

@@ -41,11 +41,12 @@ func (ts *tracers) kong(p *Provider, name string, opts []TracerOption) *Tracer {
 	}
 	return ts.get(tracerKey{name: name, namespace: c.namespace}, func() *Tracer {
 		t := &Tracer{provider: p, scope: &Scope{Name: name, Version: c.version}, rate: c.rate}
-		if c.namespace != DefaultNamespace {
-			t.namespace = namespaceKey(c.namespace)
-		}
 		if c.sampler != nil {
 			t.sampler = chooseSampler(c.sampler)
+		}
+		if c.namespace != DefaultNamespace {
+			plain := *t
+			t.namespace, t.plain = namespaceKey(c.namespace), &plain
 		}
 		return t
 	})
