@@ -19,15 +19,14 @@ const (
 type state string
 
 const (
-	shown     state = "yes"
-	unshown   state = "in work"
-	notYet    state = "not yet"
-	deviates  state = "differs"
-	notForUs  state = "n/a"
-	ambiguous state = ""
+	shown    state = "yes"
+	notYet   state = "not yet"
+	deviates state = "differs"
+	notForUs state = "n/a"
+	unclear  state = ""
 )
 
-// state returns the row's state, ambiguous where more than one field speaks.
+// state returns the row's state, unclear where none of its fields says it, or more than one.
 func (r *row) state() state {
 	states := []state{}
 	for s, is := range map[state]bool{
@@ -37,17 +36,10 @@ func (r *row) state() state {
 			states = append(states, s)
 		}
 	}
-	switch len(states) {
-	case 0:
-		return unshown
-	case 1:
-		if slices.ContainsFunc(r.tests, func(name string) bool { return slices.Contains(pending, name) }) {
-			return unshown
-		}
-		return states[0]
-	default:
-		return ambiguous
+	if len(states) != 1 {
+		return unclear
 	}
+	return states[0]
 }
 
 // reason returns what the last column says.
@@ -86,11 +78,7 @@ func document(places map[string]string) string {
 func writeCounts(b *strings.Builder, name string, rows int, count map[state]int) {
 	fmt.Fprintf(b, "| %s | %d |", name, rows)
 	for _, s := range []state{shown, deviates, notYet, notForUs} {
-		n := count[s]
-		if s == notYet {
-			n += count[unshown]
-		}
-		fmt.Fprintf(b, " %d |", n)
+		fmt.Fprintf(b, " %d |", count[s])
 	}
 	b.WriteByte('\n')
 }
@@ -115,11 +103,9 @@ func writeSection(b *strings.Builder, s *section, places map[string]string) {
 		if r.optional {
 			required = "optional"
 		}
-		links := []string{}
-		for _, name := range r.tests {
-			if r.state() == shown {
-				links = append(links, fmt.Sprintf("[%s](../%s)", title(name), places[name]))
-			}
+		links := make([]string, len(r.tests))
+		for j, name := range r.tests {
+			links[j] = fmt.Sprintf("[%s](../%s)", title(name), places[name])
 		}
 		cells := []string{r.feature, required, string(r.state()), strings.Join(links, ", "), r.reason()}
 		if s.matrix {

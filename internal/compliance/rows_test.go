@@ -15,8 +15,7 @@ type section struct {
 	rows   []row
 }
 
-// row is one thing that the specification asks for. Just one of tests, later, differs and none is set,
-// or the row is on the list pending.
+// row is one thing that the specification asks for. Just one of tests, later, differs and none is set.
 type row struct {
 	group    string // its heading within the section
 	feature  string
