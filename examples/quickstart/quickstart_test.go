@@ -19,34 +19,20 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/spandrel-go/spandrel/tracing"
+	"github.com/spandrel-go/spandrel/tracing/tracetest"
 )
 
 // visitShop runs the services as run does and returns every span.
 func visitShop(t *testing.T, zipkinURL string) []*tracing.SpanData {
 	t.Helper()
-	c := &collector{}
-	s, err := openShop(c, zipkinURL)
+	r := tracetest.NewRecorder()
+	s, err := openShop(r, zipkinURL)
 	require.NoError(t, err)
 	require.NoError(t, s.visit(context.Background()))
 	require.NoError(t, s.close(context.Background()))
-	return c.spans
+	r.CheckUnfinished(t)
+	return r.Spans()
 }
-
-type collector struct {
-	mu    sync.Mutex // guards spans
-	spans []*tracing.SpanData
-}
-
-func (c *collector) ExportSpans(_ context.Context, spans []*tracing.SpanData) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, d := range spans {
-		c.spans = append(c.spans, d.Clone())
-	}
-	return nil
-}
-
-func (c *collector) Shutdown(context.Context) error { return nil }
 
 func TestEveryTraceIsWhole(t *testing.T) {
 	t.Parallel()

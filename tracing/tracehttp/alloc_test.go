@@ -119,7 +119,7 @@ func TestSpansDoNotRetainLongRequests(t *testing.T) {
 			h.ServeHTTP(httptest.NewRecorder(), r)
 		}
 	}
-	spans := rec.ended(t)
+	spans := rec.ended()
 	after := heap()
 	require.Len(t, spans, 2*requests)
 	assert.Less(t, after, before+requests*size/4)

@@ -32,13 +32,13 @@ func TestClientSpanEndsWithBody(t *testing.T) {
 		t.Parallel()
 		rec := newRecorder(t)
 		resp := openBody(t, rec, io.NopCloser(strings.NewReader("text")))
-		assert.Empty(t, rec.ended(t), "the span is open while the body is")
+		assert.Empty(t, rec.ended(), "the span is open while the body is")
 		got, err := io.ReadAll(resp.Body)
 		require.NoError(t, err)
 		assert.Equal(t, "text", string(got))
 		assert.Equal(t, codes.Unset, only(t, rec).Status.Code)
 		require.NoError(t, resp.Body.Close())
-		assert.Len(t, rec.ended(t), 1, "the span ends once")
+		assert.Len(t, rec.ended(), 1, "the span ends once")
 	})
 	t.Run("closed early", func(t *testing.T) {
 		t.Parallel()
@@ -62,16 +62,17 @@ func TestClientSpanEndsWithBody(t *testing.T) {
 			rec := newRecorder(t)
 			resp := openBody(t, rec, body)
 			assert.Equal(t, body, resp.Body, "no body stays no body")
-			assert.Len(t, rec.ended(t), 1)
+			assert.Len(t, rec.ended(), 1)
 		}
 	})
 	t.Run("never closed", func(t *testing.T) {
 		t.Parallel()
 		rec := newRecorder(t)
+		rec.seen.AllowUnfinished("GET")
 		resp := openBody(t, rec, io.NopCloser(strings.NewReader("text")))
 		_, err := resp.Body.Read(make([]byte, 2))
 		require.NoError(t, err)
-		assert.Empty(t, rec.ended(t))
+		assert.Empty(t, rec.ended())
 	})
 	t.Run("not recording", func(t *testing.T) {
 		t.Parallel()
@@ -153,7 +154,7 @@ func TestClientCancelsInMidBody(t *testing.T) {
 	require.ErrorIs(t, err, context.Canceled)
 	s.calls.Wait()
 
-	spans := ofKind(rec.ended(t), trace.SpanKindClient)
+	spans := ofKind(rec.ended(), trace.SpanKindClient)
 	require.Len(t, spans, 1)
 	assertFailed(t, spans[0], "context.Canceled")
 	assert.Equal(t, int64(200), values(t, spans[0].Attributes)["http.response.status_code"])
@@ -171,5 +172,5 @@ func TestBodyCloseBesideReadConcurrentSafe(t *testing.T) {
 		wg.Go(func() { _ = pw.Close() })
 		wg.Wait()
 	}
-	assert.Len(t, rec.ended(t), 50, "each span ends once")
+	assert.Len(t, rec.ended(), 50, "each span ends once")
 }

@@ -22,7 +22,7 @@ import (
 // only returns the one span that has ended.
 func only(t testing.TB, rec *recorder) *spanData {
 	t.Helper()
-	spans := rec.ended(t)
+	spans := rec.ended()
 	require.Len(t, spans, 1)
 	return spans[0]
 }

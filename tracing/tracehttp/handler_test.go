@@ -490,7 +490,7 @@ func TestHandlerWithoutRecordingPassesWriterOn(t *testing.T) {
 		tracehttp.WithTracerProvider(rec))
 	h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", http.NoBody))
 	assert.Same(t, w, seen)
-	assert.Empty(t, rec.ended(t))
+	assert.Empty(t, rec.ended())
 }
 
 // The server removes the temporary files of a form through the request that it made; a handler parses

@@ -72,7 +72,7 @@ func TestChainThroughService(t *testing.T) {
 			second.calls.Wait()
 			first.calls.Wait()
 
-			spans := rec.ended(t)
+			spans := rec.ended()
 			require.Len(t, spans, 3)
 			clients, servers := ofKind(spans, trace.SpanKindClient), ofKind(spans, trace.SpanKindServer)
 			require.Len(t, clients, 1)
@@ -116,7 +116,7 @@ func TestHTTP2(t *testing.T) {
 	assert.Equal(t, "text", text)
 	s.calls.Wait()
 
-	spans := rec.ended(t)
+	spans := rec.ended()
 	require.Len(t, spans, 2)
 	for _, d := range spans {
 		got := values(t, d.Attributes)
@@ -145,7 +145,7 @@ func TestHEAD(t *testing.T) {
 		assert.Equal(t, int64(7), resp.ContentLength)
 		require.NoError(t, resp.Body.Close())
 		s.calls.Wait()
-		spans := rec.ended(t)
+		spans := rec.ended()
 		require.Len(t, spans, 2)
 		for _, d := range spans {
 			assert.Equal(t, int64(200), values(t, d.Attributes)["http.response.status_code"])
@@ -178,7 +178,7 @@ func TestExpectContinue(t *testing.T) {
 		assert.Equal(t, tt.wantCode, int64(code), name)
 		assert.Equal(t, tt.wantText, text, name)
 		s.calls.Wait()
-		for _, d := range rec.ended(t) {
+		for _, d := range rec.ended() {
 			assert.Equal(t, tt.wantCode, values(t, d.Attributes)["http.response.status_code"], name)
 		}
 	}
@@ -218,7 +218,7 @@ func TestUpgrade(t *testing.T) {
 	s.calls.Wait()
 	require.NoError(t, rwc.Close())
 
-	spans := rec.ended(t)
+	spans := rec.ended()
 	require.Len(t, spans, 2)
 	assert.Equal(t, int64(101), values(t, ofKind(spans, trace.SpanKindClient)[0].Attributes)["http.response.status_code"])
 	assert.NotContains(t, values(t, ofKind(spans, trace.SpanKindServer)[0].Attributes), "http.response.status_code")
@@ -298,7 +298,7 @@ func TestWrappersConcurrentSafe(t *testing.T) {
 	wg.Wait()
 	s.calls.Wait()
 
-	spans := rec.ended(t)
+	spans := rec.ended()
 	servers := ofKind(spans, trace.SpanKindServer)
 	assert.Len(t, servers, goroutines*requests)
 	clients := map[trace.SpanID]bool{}
@@ -348,5 +348,5 @@ func TestPublicEndpointForwardsNothing(t *testing.T) {
 	}), r, tracehttp.WithPublicEndpoint())
 	assert.NotContains(t, got.Get("Traceparent"), "0af7651916cd43dd8448eb211c80319c")
 	assert.NotEqual(t, "theirs", got.Get("X-Request-Id"))
-	assert.Len(t, ofKind(rec.ended(t), trace.SpanKindClient), 1)
+	assert.Len(t, ofKind(rec.ended(), trace.SpanKindClient), 1)
 }
