@@ -31,6 +31,19 @@ func override(decision sampling.Decision, late uint32) (sampling.Decision, withh
 	}
 }
 
+// settle is override for a span that joins the local trace, which a SetShouldSample since then is about as
+// well. Needs lt.mu.
+func (lt *localTrace) settle(withheld withheldReason) withheldReason {
+	switch lt.late.Load() {
+	case lateAccept:
+		return notWithheld
+	case lateDeny:
+		return notSampled
+	default:
+		return withheld
+	}
+}
+
 // SetShouldSample decides anew whether the whole local trace of the active span is exported, what has
 // ended of it included: Kong's set_should_sample, a late decision. Spans that start afterwards carry it
 // in their span contexts; that of a span which has started never changes. Spans that are taken out
@@ -120,7 +133,7 @@ func (lt *localTrace) propagatesOnly() (yes bool) {
 	look := func(r *record) {
 		for i := range r.attrs {
 			if kv := &r.attrs[i]; kv.Key == propagationOnly {
-				yes = kv.Value.AsBool()
+				yes = kv.Value.Type() == attribute.BOOL && kv.Value.AsBool()
 			}
 		}
 	}

@@ -113,7 +113,7 @@ func (lt *localTrace) startSpan(s, parent *Span, name string, scope *Scope, at i
 	}
 	r, victim := lt.claim(s, at, mono)
 	r.name, r.scope = name, scope
-	r.kind, r.withheld = uint8(kind), withheld
+	r.kind, r.withheld = uint8(kind), lt.settle(withheld)
 	r.parent = parent.id
 	if parent.identity != &lt.identity {
 		r.parentOwn = parent.identity
@@ -160,6 +160,7 @@ func (lt *localTrace) claim(s *Span, at, mono int64) (r *record, victim *localTr
 	r = &b.records[b.used]
 	b.used++
 	lt.open++
+	r.order = uint32(lt.started)
 	lt.started++
 	r.handle = s
 	r.id = s.id

@@ -41,8 +41,9 @@ type numbers struct {
 	end       int64 // ns since the epoch; 0 while it is not known
 	id        spanID
 	parent    spanID
-	size      int // estimated bytes that the record keeps alive outside itself
-	dropped   int // attributes refused
+	size      int    // estimated bytes that the record keeps alive outside itself
+	dropped   int32  // attributes refused
+	order     uint32 // how many spans of the local trace started before
 	kind      uint8
 	status    uint8
 	ending    bool // End is calling OnEnding
@@ -299,7 +300,7 @@ func (r *record) view(d *SpanData, base *trace.SpanContext, keepParent bool) {
 	}
 	d.Status = Status{Code: codes.Code(r.status), Description: r.statusDesc}
 	d.Scope = r.scope
-	d.DroppedAttributes = r.dropped
+	d.DroppedAttributes = int(r.dropped)
 	d.Partial = r.block.partial
 	d.Debug = r.block.debug
 }

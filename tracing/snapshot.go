@@ -3,7 +3,9 @@
 package tracing
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"time"
 )
 
@@ -48,9 +50,14 @@ func (t *Tracer) ProcessSpans(ctx context.Context, f func(*SpanData)) {
 
 // snapshots copies the spans of the scopes with this name. One that is just ending, between its handle
 // and the local trace, is left out.
-func (lt *localTrace) snapshots(scope string) (list []*SpanData) {
+func (lt *localTrace) snapshots(scope string) []*SpanData {
+	type part struct {
+		order uint32
+		data  *SpanData
+	}
+	var parts []part
+	resource := lt.provider().resource
 	lt.mu.Lock()
-	defer lt.mu.Unlock()
 	for b := lt.first; b != nil; b = b.next {
 		for i := range b.records[:b.used] {
 			r := &b.records[i]
@@ -58,16 +65,23 @@ func (lt *localTrace) snapshots(scope string) (list []*SpanData) {
 				continue
 			}
 			if r.ended {
-				list = append(list, r.snapshot(lt.provider().resource))
+				parts = append(parts, part{r.order, r.snapshot(resource)})
 				continue
 			}
 			h := r.handle
 			h.mu.Lock()
 			if h.rec == r {
-				list = append(list, r.snapshot(lt.provider().resource))
+				parts = append(parts, part{r.order, r.snapshot(resource)})
 			}
 			h.mu.Unlock()
 		}
+	}
+	lt.mu.Unlock()
+	// Blocks do not stand in order: a hand-over in part moves open records.
+	slices.SortFunc(parts, func(a, b part) int { return cmp.Compare(a.order, b.order) })
+	list := make([]*SpanData, len(parts))
+	for i := range parts {
+		list[i] = parts[i].data
 	}
 	return list
 }

@@ -113,13 +113,8 @@ func (lt *localTrace) link(s *Span, name string, scope *Scope, at int64, attrs *
 	if r.extra == nil {
 		r.extra = reused
 	}
-	r.start, r.startMono, r.unlinked = begin.start, begin.startMono, false
-	switch lt.late.Load() {
-	case lateAccept:
-		r.withheld = notWithheld
-	case lateDeny:
-		r.withheld = notSampled
-	}
+	r.start, r.startMono, r.order, r.unlinked = begin.start, begin.startMono, begin.order, false
+	r.withheld = lt.settle(r.withheld)
 	if attrs != nil {
 		for i := range r.attrs {
 			r.size -= attributeSize(&r.attrs[i])
