@@ -246,7 +246,8 @@ func (r *record) removeAttribute(key attribute.Key) {
 // ActiveSpan returns the span in ctx that is being recorded or, when that one has ended, its nearest
 // ancestor in this local trace that has not; nil when there is none. It never chooses a parent: that
 // is always the span in ctx. Once a local trace has been handed over in part, the ancestor of an
-// ended span may be forgotten; then the local root stands in, if it is open.
+// ended span may be forgotten, and that of a span which ended without [Tracer.LinkSpan] is; then the
+// local root stands in, if it is open.
 func (t *Tracer) ActiveSpan(ctx context.Context) *Span {
 	s := t.spanIn(ctx)
 	if s == nil || s.local == nil || s.IsRecording() {
@@ -306,6 +307,9 @@ func (lt *localTrace) find(id spanID) *record {
 func (t *Tracer) SetActiveSpan(ctx context.Context, s *Span) context.Context {
 	if ctx == nil {
 		ctx = context.Background()
+	}
+	if s != nil && s.identity == nil {
+		s = nil
 	}
 	if t != nil && t.namespace != nil {
 		return inNamespace(ctx, t.namespace, s)

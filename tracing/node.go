@@ -127,7 +127,10 @@ func activeIn(ctx context.Context) (own *Span, foreign trace.Span, base context.
 	}
 	switch v := active.(type) {
 	case *Span:
-		return v, nil, base // which may be a typed nil: no span
+		if v != nil && v.identity == nil {
+			v = nil
+		}
+		return v, nil, base // nil is no span, and neither is the zero value
 	case trace.Span:
 		return nil, v, base
 	default:

@@ -163,7 +163,7 @@ func (t *Tracer) start(ctx context.Context, name string, o *startOptions) (conte
 		}
 		return t.startTrace(ctx, base, p, name, o, nil, nil)
 	}
-	if o.parent != nil {
+	if o.parent != nil && o.parent.identity != nil {
 		own, foreign = o.parent, nil
 	}
 	if own != nil {

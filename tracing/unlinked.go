@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/trace"
 )
 
@@ -39,16 +40,17 @@ func (t *Tracer) LinkSpan(s *Span, name string, opts ...SpanOption) (linked bool
 		return false
 	}
 	var at time.Time
-	var attrs *SpanOption
+	var attrs []attribute.KeyValue
+	replace := false
 	for i := range opts {
 		switch opts[i].what {
 		case optStartTime:
 			at = *opts[i].at
 		case optAttributes:
-			attrs = &opts[i]
+			attrs, replace = append(slices.Clip(attrs), opts[i].attrs...), true
 		}
 	}
-	if !s.local.link(s, name, t.scope, unixNano(at), attrs) {
+	if !s.local.link(s, name, t.scope, unixNano(at), attrs, replace) {
 		return false
 	}
 	s.onStart(s.asContext())
@@ -91,8 +93,8 @@ func (lt *localTrace) startUnlinked(s, parent *Span, scope *Scope, kind trace.Sp
 }
 
 // link gives an unlinked span a record of the local trace. at is its start in ns since the epoch, or
-// startNow; attrs, if given, replaces its attributes.
-func (lt *localTrace) link(s *Span, name string, scope *Scope, at int64, attrs *SpanOption) bool {
+// startNow. With replace it loses its attributes for attrs.
+func (lt *localTrace) link(s *Span, name string, scope *Scope, at int64, attrs []attribute.KeyValue, replace bool) bool {
 	mono := lt.provider().mono()
 	lt.mu.Lock()
 	s.mu.Lock()
@@ -115,12 +117,12 @@ func (lt *localTrace) link(s *Span, name string, scope *Scope, at int64, attrs *
 	}
 	r.start, r.startMono, r.order, r.unlinked = begin.start, begin.startMono, begin.order, false
 	r.withheld = lt.settle(r.withheld)
-	if attrs != nil {
+	if replace {
 		for i := range r.attrs {
 			r.size -= attributeSize(&r.attrs[i])
 		}
 		r.attrs = r.attrs[:0]
-		r.setAttributes(&s.provider.limits, attrs.attrs)
+		r.setAttributes(&s.provider.limits, attrs)
 	}
 	s.mu.Unlock()
 	lt.mu.Unlock()
