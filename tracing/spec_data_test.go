@@ -187,7 +187,7 @@ func TestSpec_Links_order(t *testing.T) {
 func TestSpec_AddEvent(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		tracer, c, p := api(t)
+		tracer, r, p := api(t)
 		_, s := tracer.Start(context.Background(), "one")
 		begin := time.Now()
 		s.AddEvent("now")
@@ -197,7 +197,7 @@ func TestSpec_AddEvent(t *testing.T) {
 		s.End()
 		s.AddEvent("too late")
 		flush(t, p)
-		events := c.span(t, "one").Events
+		events := r.Span(t, "one").Events
 		require.Len(t, events, 3)
 		assert.Equal(t, "now", events[0].Name)
 		assert.True(t, begin.Equal(events[0].Time))

@@ -49,7 +49,7 @@ func TestSpec_Misuse_does_not_panic(t *testing.T) {
 			onEnding: func(s *tracing.Span) { s.End(); misuse(s) },
 		})},
 	} {
-		tracer, c, p := api(t, append(opts, quiet())...)
+		tracer, r, p := api(t, append(opts, quiet())...)
 		assert.NotPanics(t, func() {
 			ctx, s := tracer.Start(nil, "") //nolint:staticcheck // no Go context is the misuse
 			misuse(s)
@@ -71,7 +71,7 @@ func TestSpec_Misuse_does_not_panic(t *testing.T) {
 		}, name)
 		flush(t, p)
 		if name != "not recording" {
-			assert.Len(t, c.spans(), 5, name)
+			assert.Len(t, r.Spans(), 5, name)
 		}
 		sumsHold(t, p)
 	}
@@ -79,7 +79,7 @@ func TestSpec_Misuse_does_not_panic(t *testing.T) {
 
 func TestSpec_Safe_defaults(t *testing.T) {
 	t.Parallel()
-	tracer, c, p := api(t)
+	tracer, r, p := api(t)
 	before := time.Now()
 	ctx, s := tracer.Start(nil, "", trace.WithSpanKind(trace.SpanKind(99)), trace.WithTimestamp(time.Time{})) //nolint:staticcheck // no Go context is what is tested
 	require.NotNil(t, ctx)
@@ -88,8 +88,8 @@ func TestSpec_Safe_defaults(t *testing.T) {
 	s.SetStatus(codes.Code(99), "")
 	s.End(trace.WithTimestamp(time.Time{}))
 	flush(t, p)
-	require.Len(t, c.spans(), 1)
-	d := c.spans()[0]
+	require.Len(t, r.Spans(), 1)
+	d := r.Spans()[0]
 	assert.False(t, d.Parent.IsValid())
 	assert.Equal(t, trace.SpanKindInternal, d.Kind)
 	after := time.Now()

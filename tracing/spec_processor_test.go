@@ -81,7 +81,7 @@ func TestSpec_OnStart_Span_may_be_kept(t *testing.T) {
 func TestSpec_OnEnding(t *testing.T) {
 	t.Parallel()
 	n := 0
-	tracer, c, p := api(t, tracing.WithProcessor(&processor{onEnding: func(s *tracing.Span) {
+	tracer, r, p := api(t, tracing.WithProcessor(&processor{onEnding: func(s *tracing.Span) {
 		n++
 		s.SetAttribute("seen by OnEnding", s.Snapshot().Name)
 	}}))
@@ -94,7 +94,7 @@ func TestSpec_OnEnding(t *testing.T) {
 	assert.Equal(t, 2, n, "once for each span")
 	flush(t, p)
 	for _, name := range []string{"root", "child"} {
-		assert.Equal(t, []attribute.KeyValue{attribute.String("seen by OnEnding", name)}, c.span(t, name).Attributes)
+		assert.Equal(t, []attribute.KeyValue{attribute.String("seen by OnEnding", name)}, r.Span(t, name).Attributes)
 	}
 }
 
@@ -102,7 +102,7 @@ func TestSpec_OnEnding_after_End_timestamp(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var known []time.Time
-		tracer, c, p := api(t, tracing.WithProcessor(&processor{onEnding: func(s *tracing.Span) {
+		tracer, r, p := api(t, tracing.WithProcessor(&processor{onEnding: func(s *tracing.Span) {
 			known = append(known, s.Snapshot().EndTime)
 			time.Sleep(time.Hour)
 		}}))
@@ -114,7 +114,7 @@ func TestSpec_OnEnding_after_End_timestamp(t *testing.T) {
 		_, s = tracer.Start(context.Background(), "given", trace.WithTimestamp(at))
 		s.End(trace.WithTimestamp(at.Add(time.Second)))
 		flush(t, p)
-		assert.True(t, end.Equal(c.span(t, "now").EndTime), "the hour in OnEnding is no part of the span")
+		assert.True(t, end.Equal(r.Span(t, "now").EndTime), "the hour in OnEnding is no part of the span")
 		require.Len(t, known, 2)
 		assert.True(t, end.Equal(known[0]))
 		assert.True(t, at.Add(time.Second).Equal(known[1]))
@@ -125,7 +125,7 @@ func TestSpec_OnEnding_after_End_timestamp(t *testing.T) {
 func TestSpec_OnEnding_may_write(t *testing.T) {
 	t.Parallel()
 	link := trace.Link{SpanContext: remoteParent(true)}
-	tracer, c, p := api(t, tracing.WithProcessor(&processor{onEnding: func(s *tracing.Span) {
+	tracer, r, p := api(t, tracing.WithProcessor(&processor{onEnding: func(s *tracing.Span) {
 		assert.True(t, s.IsRecording())
 		s.SetAttributes(attribute.Int("a", 2), attribute.Int("b", 2))
 		s.AddLink(link)
@@ -136,7 +136,7 @@ func TestSpec_OnEnding_may_write(t *testing.T) {
 	_, s := tracer.Start(context.Background(), "one", trace.WithAttributes(attribute.Int("a", 1)))
 	s.End()
 	flush(t, p)
-	d := c.span(t, "two")
+	d := r.Span(t, "two")
 	assert.Equal(t, []attribute.KeyValue{attribute.Int("a", 2), attribute.Int("b", 2)}, d.Attributes)
 	assert.Equal(t, recorded([]trace.Link{link}), d.Links)
 	require.Len(t, d.Events, 1)
@@ -190,7 +190,7 @@ func TestSpec_OnEnding_is_exclusive(t *testing.T) {
 		s.End()
 	}
 	var last *tracing.Span
-	tracer, c, p := api(t,
+	tracer, r, p := api(t,
 		tracing.WithProcessor(&processor{
 			onStart: func(_ context.Context, s *tracing.Span) { kept = s },
 			onEnding: func(*tracing.Span) {
@@ -214,7 +214,7 @@ func TestSpec_OnEnding_is_exclusive(t *testing.T) {
 	s.End()
 	write(last, "later")
 	flush(t, p)
-	d := c.span(t, "one")
+	d := r.Span(t, "one")
 	assert.Equal(t, []attribute.KeyValue{attribute.Bool("processor", true)}, d.Attributes)
 	assert.Empty(t, d.Events)
 	assert.Empty(t, d.Links)
@@ -228,7 +228,7 @@ func TestSpec_OnEnd(t *testing.T) {
 	var s trace.Span
 	var got *tracing.SpanData
 	stack := ""
-	tracer, c, p := api(t, tracing.WithProcessor(&processor{onEnd: func(d *tracing.SpanData) {
+	tracer, r, p := api(t, tracing.WithProcessor(&processor{onEnd: func(d *tracing.SpanData) {
 		got, stack = d.Clone(), callStack()
 		assert.False(t, s.IsRecording())
 		s.SetAttributes(attribute.Int("too late", 1))
@@ -240,7 +240,7 @@ func TestSpec_OnEnd(t *testing.T) {
 	assert.Equal(t, s.SpanContext(), got.SpanContext)
 	assert.Contains(t, stack, "TestSpec_OnEnd", "on the goroutine that called End")
 	flush(t, p)
-	assert.Empty(t, c.span(t, "one").Attributes)
+	assert.Empty(t, r.Span(t, "one").Attributes)
 }
 
 func TestSpec_Processor_Shutdown_once(t *testing.T) {
@@ -397,7 +397,7 @@ func TestSpec_Readable_Span(t *testing.T) {
 	t.Parallel()
 	at := time.Unix(1_700_000_000, 0)
 	seen := map[string]*tracing.SpanData{}
-	tracer, c, p := api(t, tracing.WithResource(attribute.String("region", "north")), tracing.WithProcessor(&processor{
+	tracer, r, p := api(t, tracing.WithResource(attribute.String("region", "north")), tracing.WithProcessor(&processor{
 		onEnding: func(s *tracing.Span) { seen["OnEnding"] = s.Snapshot() },
 		onEnd:    func(d *tracing.SpanData) { seen["OnEnd"] = d.Clone() },
 	}))
@@ -409,7 +409,7 @@ func TestSpec_Readable_Span(t *testing.T) {
 	s.SetStatus(codes.Error, "why")
 	s.End(trace.WithTimestamp(at.Add(time.Minute)))
 	flush(t, p)
-	seen["exporter"] = c.span(t, "name")
+	seen["exporter"] = r.Span(t, "name")
 	require.Len(t, seen, 3)
 	for where, d := range seen {
 		assert.Equal(t, s.SpanContext(), d.SpanContext, where)

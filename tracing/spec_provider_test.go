@@ -24,31 +24,32 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/spandrel-go/spandrel/tracing"
+	"github.com/spandrel-go/spandrel/tracing/tracetest"
 )
 
 // The tests TestSpec_... show the rows of docs/otel-compliance.md, one each, through the API of
 // OpenTelemetry where the row is about it. Package internal/compliance says which row is whose.
 
-// api makes a provider with one collector, and a tracer of it, behind OpenTelemetry's interfaces. Spans
-// come with flush only.
-func api(t testing.TB, opts ...tracing.Option) (trace.Tracer, *collector, *tracing.Provider) {
+// api makes a provider with a recorder for its exporter, and a tracer of it, behind OpenTelemetry's
+// interfaces. Spans come with flush only.
+func api(t testing.TB, opts ...tracing.Option) (trace.Tracer, *tracetest.Recorder, *tracing.Provider) {
 	t.Helper()
-	c := &collector{}
-	opts = append([]tracing.Option{tracing.WithExporter(c, tracing.WithBatchDelay(time.Hour))}, opts...)
+	r := tracetest.NewRecorder()
+	opts = append([]tracing.Option{tracing.WithExporter(r, tracing.WithBatchDelay(time.Hour))}, opts...)
 	p := newProvider(t, opts...)
 	var tp trace.TracerProvider = p
-	return tp.Tracer("test"), c, p
+	return tp.Tracer("test"), r, p
 }
 
 // apiOne makes one span through OpenTelemetry's interfaces and returns it as it was exported.
 func apiOne(t testing.TB, f func(trace.Span), opts ...trace.SpanStartOption) *tracing.SpanData {
 	t.Helper()
-	tracer, c, p := api(t)
+	tracer, r, p := api(t)
 	_, s := tracer.Start(context.Background(), "one", opts...)
 	f(s)
 	s.End()
 	flush(t, p)
-	return c.span(t, "one")
+	return r.Span(t, "one")
 }
 
 func TestSpec_Create_TracerProvider(t *testing.T) {
@@ -72,7 +73,7 @@ func TestSpec_Create_TracerProvider(t *testing.T) {
 
 func TestSpec_Get_Tracer(t *testing.T) {
 	t.Parallel()
-	_, c, p := api(t)
+	_, r, p := api(t)
 	var tp trace.TracerProvider = p
 	for _, name := range []string{"example.com/library", ""} { // without a name a tracer works as well
 		tracer := tp.Tracer(name, trace.WithInstrumentationVersion("1.2.3"))
@@ -82,14 +83,14 @@ func TestSpec_Get_Tracer(t *testing.T) {
 		s.End()
 	}
 	flush(t, p)
-	assert.Equal(t, "example.com/library", c.span(t, "of example.com/library").Scope.Name)
-	assert.Equal(t, "1.2.3", c.span(t, "of example.com/library").Scope.Version)
-	assert.Empty(t, c.span(t, "of ").Scope.Name)
+	assert.Equal(t, "example.com/library", r.Span(t, "of example.com/library").Scope.Name)
+	assert.Equal(t, "1.2.3", r.Span(t, "of example.com/library").Scope.Version)
+	assert.Empty(t, r.Span(t, "of ").Scope.Name)
 }
 
 func TestSpec_Get_Tracer_with_schema_URL(t *testing.T) {
 	t.Parallel()
-	_, c, p := api(t)
+	_, r, p := api(t)
 	const schema = "https://opentelemetry.io/schemas/1.37.0"
 	tracers := []trace.Tracer{p.Tracer("library", trace.WithSchemaURL(schema)), p.Tracer("library")}
 	assert.NotSame(t, tracers[0], tracers[1], "distinct: one parameter differs")
@@ -98,13 +99,13 @@ func TestSpec_Get_Tracer_with_schema_URL(t *testing.T) {
 		s.End()
 	}
 	flush(t, p)
-	assert.Equal(t, schema, c.span(t, "span 0").Scope.SchemaURL)
-	assert.Empty(t, c.span(t, "span 1").Scope.SchemaURL)
+	assert.Equal(t, schema, r.Span(t, "span 0").Scope.SchemaURL)
+	assert.Empty(t, r.Span(t, "span 1").Scope.SchemaURL)
 }
 
 func TestSpec_Get_Tracer_with_scope_attributes(t *testing.T) {
 	t.Parallel()
-	_, c, p := api(t)
+	_, r, p := api(t)
 	attrs := []attribute.KeyValue{attribute.String("channel", "beta"), attribute.Int("shard", 7)}
 	tracers := []trace.Tracer{
 		p.Tracer("library", trace.WithInstrumentationAttributes(attrs...)),
@@ -116,14 +117,14 @@ func TestSpec_Get_Tracer_with_scope_attributes(t *testing.T) {
 		s.End()
 	}
 	flush(t, p)
-	assert.ElementsMatch(t, attrs, c.span(t, "span 0").Scope.Attributes)
-	assert.Equal(t, attrs[:1], c.span(t, "span 1").Scope.Attributes)
-	assert.Empty(t, c.span(t, "span 2").Scope.Attributes)
+	assert.ElementsMatch(t, attrs, r.Span(t, "span 0").Scope.Attributes)
+	assert.Equal(t, attrs[:1], r.Span(t, "span 1").Scope.Attributes)
+	assert.Empty(t, r.Span(t, "span 2").Scope.Attributes)
 }
 
 func TestSpec_Tracer_has_instrumentation_scope(t *testing.T) {
 	t.Parallel()
-	_, c, p := api(t)
+	_, r, p := api(t)
 	// Spans of one trace, each of the scope whose tracer made it.
 	ctx, outer := p.Tracer("outer", trace.WithInstrumentationVersion("1")).Start(context.Background(), "of outer")
 	ctx, inner := p.Tracer("inner", trace.WithInstrumentationVersion("2")).Start(ctx, "of inner")
@@ -132,9 +133,9 @@ func TestSpec_Tracer_has_instrumentation_scope(t *testing.T) {
 	inner.End()
 	outer.End()
 	flush(t, p)
-	assert.Equal(t, tracing.Scope{Name: "outer", Version: "1"}, *c.span(t, "of outer").Scope)
-	assert.Equal(t, tracing.Scope{Name: "inner", Version: "2"}, *c.span(t, "of inner").Scope)
-	assert.Equal(t, tracing.Scope{Name: "outer", Version: "1"}, *c.span(t, "of outer again").Scope)
+	assert.Equal(t, tracing.Scope{Name: "outer", Version: "1"}, *r.Span(t, "of outer").Scope)
+	assert.Equal(t, tracing.Scope{Name: "inner", Version: "2"}, *r.Span(t, "of inner").Scope)
+	assert.Equal(t, tracing.Scope{Name: "outer", Version: "1"}, *r.Span(t, "of outer again").Scope)
 }
 
 func TestSpec_TracerProvider_ConcurrentSafe(t *testing.T) {
@@ -167,7 +168,9 @@ func TestSpec_TracerProvider_ConcurrentSafe(t *testing.T) {
 
 func TestSpec_Shutdown(t *testing.T) {
 	t.Parallel()
-	tracer, c, p := api(t)
+	c := &collector{}
+	p := newProvider(t, tracing.WithExporter(c, tracing.WithBatchDelay(time.Hour)))
+	tracer := p.Tracer("test")
 	_, s := tracer.Start(context.Background(), "ended")
 	s.End()
 	_, open := tracer.Start(context.Background(), "open")
@@ -200,20 +203,20 @@ func TestSpec_Shutdown_calls_processors_and_exporters(t *testing.T) {
 
 func TestSpec_ForceFlush(t *testing.T) {
 	t.Parallel()
-	tracer, c, p := api(t)
+	tracer, r, p := api(t)
 	ctx, root := tracer.Start(context.Background(), "root")
 	_, child := tracer.Start(ctx, "child")
 	child.End()
 	require.NoError(t, p.ForceFlush(context.Background()))
-	assert.Equal(t, []string{"child"}, c.names(), "what has ended, although its trace goes on")
+	assert.Equal(t, []string{"child"}, r.Names(), "what has ended, although its trace goes on")
 	root.End()
 	require.NoError(t, p.ForceFlush(context.Background()))
-	assert.Equal(t, []string{"child", "root"}, c.names(), "the provider goes on after it")
+	assert.Equal(t, []string{"child", "root"}, r.Names(), "the provider goes on after it")
 }
 
 func TestSpec_Tracer_after_Shutdown(t *testing.T) {
 	t.Parallel()
-	_, c, p := api(t)
+	_, r, p := api(t)
 	require.NoError(t, p.Shutdown(context.Background()))
 	tracer := p.Tracer("late")
 	require.NotNil(t, tracer)
@@ -223,7 +226,7 @@ func TestSpec_Tracer_after_Shutdown(t *testing.T) {
 	assert.Equal(t, remoteParent(true).TraceID(), trace.SpanContextFromContext(ctx).TraceID(), "the trace goes on past it")
 	s.SetAttributes(attribute.Int("a", 1))
 	s.End()
-	assert.Empty(t, c.spans())
+	assert.Empty(t, r.Spans())
 }
 
 // outcomes calls f of a provider whose exporter succeeds, fails and does not answer, in a bubble.
@@ -308,7 +311,7 @@ func TestSpec_Get_active_Span(t *testing.T) {
 
 func TestSpec_Set_active_Span(t *testing.T) {
 	t.Parallel()
-	tracer, c, p := api(t)
+	tracer, r, p := api(t)
 	ctx, first := tracer.Start(context.Background(), "first")
 	_, second := tracer.Start(context.Background(), "second")
 	inSecond := trace.ContextWithSpan(ctx, second)
@@ -321,13 +324,13 @@ func TestSpec_Set_active_Span(t *testing.T) {
 	late.End()
 	first.End()
 	flush(t, p)
-	assert.Equal(t, second.SpanContext().SpanID(), c.span(t, "child").Parent.SpanID())
-	assert.Equal(t, second.SpanContext().SpanID(), c.span(t, "late").Parent.SpanID())
+	assert.Equal(t, second.SpanContext().SpanID(), r.Span(t, "child").Parent.SpanID())
+	assert.Equal(t, second.SpanContext().SpanID(), r.Span(t, "late").Parent.SpanID())
 }
 
 func TestSpec_Create_Span(t *testing.T) {
 	t.Parallel()
-	tracer, c, p := api(t)
+	tracer, r, p := api(t)
 	before := context.Background()
 	link := trace.Link{SpanContext: remoteParent(true)}
 	ctx, s := tracer.Start(before, "name", trace.WithSpanKind(trace.SpanKindConsumer),
@@ -338,11 +341,11 @@ func TestSpec_Create_Span(t *testing.T) {
 	plain.End()
 	s.End()
 	flush(t, p)
-	d := c.span(t, "name")
+	d := r.Span(t, "name")
 	assert.Equal(t, trace.SpanKindConsumer, d.Kind)
 	assert.Equal(t, []attribute.KeyValue{attribute.Int("a", 1)}, d.Attributes)
 	assert.Equal(t, []tracing.Link{{SpanContext: link.SpanContext}}, d.Links)
-	assert.Equal(t, trace.SpanKindInternal, c.span(t, "plain").Kind, "the default")
+	assert.Equal(t, trace.SpanKindInternal, r.Span(t, "plain").Kind, "the default")
 }
 
 // packageDoc reads the documentation of this package.
@@ -403,7 +406,7 @@ func TestSpec_Tracer_get_active_Span(t *testing.T) {
 
 func TestSpec_Tracer_mark_Span_active(t *testing.T) {
 	t.Parallel()
-	_, c, p := api(t)
+	_, r, p := api(t)
 	tracer := p.NewTracer("test")
 	_, s := tracer.StartSpan(context.Background(), "one")
 	ctx := tracer.SetActiveSpan(context.Background(), s)
@@ -413,12 +416,12 @@ func TestSpec_Tracer_mark_Span_active(t *testing.T) {
 	child.End()
 	s.End()
 	flush(t, p)
-	assert.Equal(t, s.SpanContext(), c.span(t, "child").Parent)
+	assert.Equal(t, s.SpanContext(), r.Span(t, "child").Parent)
 }
 
 func TestSpec_Tracer_ConcurrentSafe(t *testing.T) {
 	t.Parallel()
-	tracer, c, p := api(t)
+	tracer, r, p := api(t)
 	ctx, root := tracer.Start(context.Background(), "root")
 	var wg sync.WaitGroup
 	for i := range 8 {
@@ -432,9 +435,9 @@ func TestSpec_Tracer_ConcurrentSafe(t *testing.T) {
 	wg.Wait()
 	root.End()
 	flush(t, p)
-	require.Len(t, c.spans(), 801)
+	require.Len(t, r.Spans(), 801)
 	ids := map[trace.SpanID]bool{}
-	for _, d := range c.spans() {
+	for _, d := range r.Spans() {
 		ids[d.SpanContext.SpanID()] = true
 		if d.Name != "root" {
 			assert.Equal(t, root.SpanContext(), d.Parent)

@@ -37,7 +37,7 @@ func TestSpec_Sampler_modifies_tracestate(t *testing.T) {
 			"changed":    {&changed, changed},
 			"cleared":    {&trace.TraceState{}, trace.TraceState{}},
 		} {
-			tracer, c, p := api(t, tracing.WithSampler(samplerFunc(func(p sampling.Parameters) sampling.Result {
+			tracer, r, p := api(t, tracing.WithSampler(samplerFunc(func(p sampling.Parameters) sampling.Result {
 				r := sampling.Result{Decision: decision}
 				if p.Name == "server" {
 					assert.Equal(t, arrived, p.Parent.TraceState(), "the sampler sees what arrived")
@@ -54,8 +54,8 @@ func TestSpec_Sampler_modifies_tracestate(t *testing.T) {
 			server.End()
 			flush(t, p)
 			if decision == sampling.RecordAndSample {
-				assert.Equal(t, tt.want, c.span(t, "server").SpanContext.TraceState(), name)
-				assert.Equal(t, arrived, c.span(t, "server").Parent.TraceState(), name)
+				assert.Equal(t, tt.want, r.Span(t, "server").SpanContext.TraceState(), name)
+				assert.Equal(t, arrived, r.Span(t, "server").Parent.TraceState(), name)
 			}
 		}
 	}
@@ -113,13 +113,13 @@ func TestSpec_Sampler_arguments(t *testing.T) {
 
 func TestSpec_Sampler_adds_attributes(t *testing.T) {
 	t.Parallel()
-	tracer, c, p := api(t, tracing.WithSampler(decide(sampling.Result{
+	tracer, r, p := api(t, tracing.WithSampler(decide(sampling.Result{
 		Decision: sampling.RecordAndSample, Attributes: []attribute.KeyValue{attribute.Float64("sampling.rate", 0.5), attribute.Int("a", 1)},
 	})))
 	_, s := tracer.Start(context.Background(), "one", trace.WithAttributes(attribute.Int("a", 2), attribute.Int("b", 3)))
 	s.End()
 	flush(t, p)
-	assert.Equal(t, []attribute.KeyValue{attribute.Float64("sampling.rate", 0.5), attribute.Int("a", 2), attribute.Int("b", 3)}, c.span(t, "one").Attributes)
+	assert.Equal(t, []attribute.KeyValue{attribute.Float64("sampling.rate", 0.5), attribute.Int("a", 2), attribute.Int("b", 3)}, r.Span(t, "one").Attributes)
 }
 
 func TestSpec_New_Span_ID_for_non_recording_Spans(t *testing.T) {
@@ -142,7 +142,7 @@ func TestSpec_New_Span_ID_for_non_recording_Spans(t *testing.T) {
 // names of the spans that OnStart, OnEnd and the exporter got, and the handles.
 func reaction(t *testing.T, d sampling.Decision) (started, ended, exported []string, spans []trace.Span) {
 	t.Helper()
-	tracer, c, p := api(t, tracing.WithSampler(decide(sampling.Result{Decision: d})), tracing.WithProcessor(&processor{
+	tracer, r, p := api(t, tracing.WithSampler(decide(sampling.Result{Decision: d})), tracing.WithProcessor(&processor{
 		onStart: func(_ context.Context, s *tracing.Span) { started = append(started, s.Snapshot().Name) },
 		onEnd:   func(d *tracing.SpanData) { ended = append(ended, d.Name) },
 	}))
@@ -151,7 +151,7 @@ func reaction(t *testing.T, d sampling.Decision) (started, ended, exported []str
 	child.End()
 	root.End()
 	flush(t, p)
-	return started, ended, c.names(), []trace.Span{root, child}
+	return started, ended, r.Names(), []trace.Span{root, child}
 }
 
 func TestSpec_Record_and_sample(t *testing.T) {
@@ -193,7 +193,7 @@ func TestSpec_Drop(t *testing.T) {
 func TestSpec_Sampled_Spans_record(t *testing.T) {
 	t.Parallel()
 	var n atomic.Uint32
-	tracer, c, p := api(t, tracing.WithSampler(samplerFunc(func(sampling.Parameters) sampling.Result {
+	tracer, r, p := api(t, tracing.WithSampler(samplerFunc(func(sampling.Parameters) sampling.Result {
 		return sampling.Result{Decision: sampling.Decision(n.Add(1) * 7 / 3 % 3)}
 	})))
 	sampled := 0
@@ -215,7 +215,7 @@ func TestSpec_Sampled_Spans_record(t *testing.T) {
 	}
 	flush(t, p)
 	assert.Greater(t, sampled, 100)
-	assert.Len(t, c.spans(), sampled, "and is exported, and no other is")
+	assert.Len(t, r.Spans(), sampled, "and is exported, and no other is")
 }
 
 func TestSpec_Default_sampler(t *testing.T) {
@@ -257,7 +257,7 @@ func (*randomIDs) RandomTraceIDs() bool { return true }
 func TestSpec_IDGenerators(t *testing.T) {
 	t.Parallel()
 	g := &specIDs{}
-	tracer, c, p := api(t, tracing.WithIDGenerator(g))
+	tracer, r, p := api(t, tracing.WithIDGenerator(g))
 	ctx, root := tracer.Start(context.Background(), "root")
 	_, child := tracer.Start(ctx, "child")
 	assert.Equal(t, root.SpanContext().TraceID(), *g.asked.Load())
@@ -270,7 +270,7 @@ func TestSpec_IDGenerators(t *testing.T) {
 	assert.Equal(t, trace.TraceID{0: 0xEE, 15: 1}, child.SpanContext().TraceID())
 	assert.Equal(t, remoteParent(true).TraceID(), server.SpanContext().TraceID(), "a trace id that arrived stays")
 	flush(t, p)
-	assert.Equal(t, trace.SpanID{0: 0xDD, 7: 2}, c.span(t, "child").SpanContext.SpanID())
+	assert.Equal(t, trace.SpanID{0: 0xDD, 7: 2}, r.Span(t, "child").SpanContext.SpanID())
 	_, next := tracer.Start(context.Background(), "next")
 	assert.Equal(t, trace.TraceID{0: 0xEE, 15: 2}, next.SpanContext().TraceID())
 }
@@ -328,7 +328,7 @@ func TestSpec_Scope_from_readable_Span(t *testing.T) {
 		Attributes: []attribute.KeyValue{attribute.Bool("a", true)},
 	}
 	seen := map[string]tracing.Scope{}
-	_, c, p := api(t, tracing.WithProcessor(&processor{
+	_, r, p := api(t, tracing.WithProcessor(&processor{
 		onStart:  func(_ context.Context, s *tracing.Span) { seen["OnStart"] = *s.Snapshot().Scope },
 		onEnding: func(s *tracing.Span) { seen["OnEnding"] = *s.Snapshot().Scope },
 		onEnd:    func(d *tracing.SpanData) { seen["OnEnd"] = *d.Scope },
@@ -338,7 +338,7 @@ func TestSpec_Scope_from_readable_Span(t *testing.T) {
 	_, s := tracer.Start(context.Background(), "one")
 	s.End()
 	flush(t, p)
-	seen["exporter"] = *c.span(t, "one").Scope
+	seen["exporter"] = *r.Span(t, "one").Scope
 	require.Len(t, seen, 4)
 	for where, got := range seen {
 		assert.Equal(t, want, got, where)

@@ -43,7 +43,7 @@ func TestSpec_SpanContext_IsValid(t *testing.T) {
 
 func TestSpec_SpanContext_IsRemote(t *testing.T) {
 	t.Parallel()
-	tracer, c, p := api(t)
+	tracer, r, p := api(t)
 	ctx := trace.ContextWithRemoteSpanContext(context.Background(), remoteParent(true))
 	ctx, server := tracer.Start(ctx, "server")
 	_, child := tracer.Start(ctx, "child")
@@ -52,9 +52,9 @@ func TestSpec_SpanContext_IsRemote(t *testing.T) {
 	child.End()
 	server.End()
 	flush(t, p)
-	assert.True(t, c.span(t, "server").Parent.IsRemote())
-	assert.False(t, c.span(t, "server").SpanContext.IsRemote())
-	assert.False(t, c.span(t, "child").Parent.IsRemote())
+	assert.True(t, r.Span(t, "server").Parent.IsRemote())
+	assert.False(t, r.Span(t, "server").SpanContext.IsRemote())
+	assert.False(t, r.Span(t, "child").Parent.IsRemote())
 }
 
 func TestSpec_SpanContext_conforms_to_W3C(t *testing.T) {
@@ -101,22 +101,22 @@ func TestSpec_Random_trace_flag(t *testing.T) {
 
 func TestSpec_Create_root_Span(t *testing.T) {
 	t.Parallel()
-	tracer, c, p := api(t)
+	tracer, r, p := api(t)
 	ctx, first := tracer.Start(context.Background(), "no parent")
 	_, second := tracer.Start(ctx, "asked for", trace.WithNewRoot())
 	second.End()
 	first.End()
 	flush(t, p)
 	for _, name := range []string{"no parent", "asked for"} {
-		assert.False(t, c.span(t, name).Parent.IsValid(), name)
-		assert.True(t, c.span(t, name).SpanContext.IsValid(), name)
+		assert.False(t, r.Span(t, name).Parent.IsValid(), name)
+		assert.True(t, r.Span(t, name).SpanContext.IsValid(), name)
 	}
 	assert.NotEqual(t, first.SpanContext().TraceID(), second.SpanContext().TraceID(), "a new trace id for each")
 }
 
 func TestSpec_Parent_is_active_Span(t *testing.T) {
 	t.Parallel()
-	tracer, c, p := api(t)
+	tracer, r, p := api(t)
 	// Nothing but the Go context says who the parent is: whoever is active in it.
 	ctx, root := tracer.Start(context.Background(), "root")
 	inner, child := tracer.Start(ctx, "child")
@@ -129,18 +129,18 @@ func TestSpec_Parent_is_active_Span(t *testing.T) {
 	late.End()
 	root.End()
 	flush(t, p)
-	assert.Equal(t, root.SpanContext(), c.span(t, "child").Parent)
-	assert.Equal(t, child.SpanContext(), c.span(t, "grandchild").Parent)
-	assert.Equal(t, root.SpanContext(), c.span(t, "sibling").Parent)
-	assert.Equal(t, child.SpanContext(), c.span(t, "late").Parent)
-	for _, d := range c.spans() {
+	assert.Equal(t, root.SpanContext(), r.Span(t, "child").Parent)
+	assert.Equal(t, child.SpanContext(), r.Span(t, "grandchild").Parent)
+	assert.Equal(t, root.SpanContext(), r.Span(t, "sibling").Parent)
+	assert.Equal(t, child.SpanContext(), r.Span(t, "late").Parent)
+	for _, d := range r.Spans() {
 		assert.Equal(t, root.SpanContext().TraceID(), d.SpanContext.TraceID())
 	}
 }
 
 func TestSpec_Parent_from_context(t *testing.T) {
 	t.Parallel()
-	tracer, c, p := api(t)
+	tracer, r, p := api(t)
 	foreign, _, _ := api(t)
 	abroad, other := foreign.Start(context.Background(), "of another provider")
 	for name, tt := range map[string]struct {
@@ -156,7 +156,7 @@ func TestSpec_Parent_from_context(t *testing.T) {
 		_, s := tracer.Start(tt.ctx, name)
 		s.End()
 		flush(t, p)
-		assert.Equal(t, tt.want, c.span(t, name).Parent, name)
+		assert.Equal(t, tt.want, r.Span(t, name).Parent, name)
 		if tt.want.IsValid() {
 			assert.Equal(t, tt.want.TraceID(), s.SpanContext().TraceID(), name)
 		}
@@ -167,7 +167,7 @@ func TestSpec_Parent_from_context(t *testing.T) {
 // which cannot be given to Start.
 func TestSpec_No_explicit_parent(t *testing.T) {
 	t.Parallel()
-	tracer, c, p := api(t)
+	tracer, r, p := api(t)
 	_, other := p.NewTracer("kong").StartSpan(context.Background(), "other")
 	for _, opt := range []any{tracing.WithParent(other), tracing.WithRemoteParent(remoteParent(true))} {
 		_, ok := opt.(trace.SpanStartOption)
@@ -178,7 +178,7 @@ func TestSpec_No_explicit_parent(t *testing.T) {
 		trace.WithAttributes(attribute.Int("a", 1)), trace.WithSpanKind(trace.SpanKindServer), trace.WithTimestamp(time.Unix(1, 0)))
 	s.End()
 	flush(t, p)
-	assert.False(t, c.span(t, "one").Parent.IsValid())
+	assert.False(t, r.Span(t, "one").Parent.IsValid())
 }
 
 func TestSpec_OnStart_gets_parent_context(t *testing.T) {
@@ -205,20 +205,20 @@ func TestSpec_OnStart_gets_parent_context(t *testing.T) {
 
 func TestSpec_UpdateName(t *testing.T) {
 	t.Parallel()
-	tracer, c, p := api(t)
+	tracer, r, p := api(t)
 	_, s := tracer.Start(context.Background(), "first")
 	s.SetName("second")
 	s.SetName("third")
 	s.End()
 	s.SetName("too late")
 	flush(t, p)
-	assert.Equal(t, []string{"third"}, c.names())
+	assert.Equal(t, []string{"third"}, r.Names())
 }
 
 func TestSpec_Start_timestamp(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		tracer, c, p := api(t)
+		tracer, r, p := api(t)
 		at := time.Now().Add(-time.Hour)
 		_, given := tracer.Start(context.Background(), "given", trace.WithTimestamp(at))
 		now := time.Now()
@@ -227,8 +227,8 @@ func TestSpec_Start_timestamp(t *testing.T) {
 		given.End()
 		current.End()
 		flush(t, p)
-		assert.True(t, at.Equal(c.span(t, "given").StartTime))
-		assert.True(t, now.Equal(c.span(t, "current").StartTime))
+		assert.True(t, at.Equal(r.Span(t, "given").StartTime))
+		assert.True(t, now.Equal(r.Span(t, "current").StartTime))
 		shutdown(t, p)
 	})
 }
@@ -236,7 +236,7 @@ func TestSpec_Start_timestamp(t *testing.T) {
 func TestSpec_End(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		tracer, c, p := api(t)
+		tracer, r, p := api(t)
 		ctx, root := tracer.Start(context.Background(), "root")
 		_, child := tracer.Start(ctx, "child")
 		time.Sleep(time.Second)
@@ -252,13 +252,13 @@ func TestSpec_End(t *testing.T) {
 		root.RecordError(errBackend)
 		child.End()
 		flush(t, p)
-		d := c.span(t, "root")
+		d := r.Span(t, "root")
 		assert.True(t, end.Equal(d.EndTime))
 		assert.Empty(t, d.Attributes)
 		assert.Empty(t, d.Events)
 		assert.Empty(t, d.Links)
 		assert.Equal(t, codes.Unset, d.Status.Code)
-		assert.True(t, end.Add(time.Second).Equal(c.span(t, "child").EndTime))
+		assert.True(t, end.Add(time.Second).Equal(r.Span(t, "child").EndTime))
 		shutdown(t, p)
 	})
 }
@@ -266,12 +266,12 @@ func TestSpec_End(t *testing.T) {
 func TestSpec_End_with_timestamp(t *testing.T) {
 	t.Parallel()
 	at := time.Unix(1_700_000_000, 987_654_321)
-	tracer, c, p := api(t)
+	tracer, r, p := api(t)
 	_, s := tracer.Start(context.Background(), "one", trace.WithTimestamp(at.Add(-time.Nanosecond)))
 	s.End(trace.WithTimestamp(at))
 	flush(t, p)
-	assert.True(t, at.Equal(c.span(t, "one").EndTime))
-	assert.True(t, at.Add(-time.Nanosecond).Equal(c.span(t, "one").StartTime))
+	assert.True(t, at.Equal(r.Span(t, "one").EndTime))
+	assert.True(t, at.Add(-time.Nanosecond).Equal(r.Span(t, "one").StartTime))
 }
 
 func TestSpec_IsRecording(t *testing.T) {
@@ -333,7 +333,7 @@ func TestSpec_SetStatus(t *testing.T) {
 
 func TestSpec_Span_ConcurrentSafe(t *testing.T) {
 	t.Parallel()
-	tracer, c, p := api(t)
+	tracer, r, p := api(t)
 	const spans, writers = 50, 4
 	for i := range spans {
 		name := fmt.Sprint("span ", i)
@@ -358,9 +358,9 @@ func TestSpec_Span_ConcurrentSafe(t *testing.T) {
 		wg.Wait()
 	}
 	flush(t, p)
-	assert.Len(t, c.spans(), spans*(writers+1), "each span once")
+	assert.Len(t, r.Spans(), spans*(writers+1), "each span once")
 	for i := range spans {
-		d := c.span(t, fmt.Sprint("span ", i))
+		d := r.Span(t, fmt.Sprint("span ", i))
 		assert.Len(t, d.Attributes, writers)
 		assert.Len(t, d.Links, writers)
 		assert.Equal(t, codes.Error, d.Status.Code)
