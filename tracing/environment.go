@@ -24,7 +24,7 @@ import (
 // them all. Source: OpenTelemetry specification, configuration/sdk-environment-variables.md and
 // configuration/common.md.
 type environment struct {
-	lookup func(name string) (value string, ok bool) // os.LookupEnv but in tests
+	lookup func(name string) (value string, ok bool)
 	logger *slog.Logger
 }
 

@@ -5,10 +5,11 @@ package tracing_test
 import (
 	"os"
 	"runtime"
-	"strings"
 	"testing"
 
 	"go.uber.org/goleak"
+
+	"github.com/spandrel-go/spandrel/internal/testkit"
 )
 
 // atStart holds the stacks of all goroutines before the first test made a provider.
@@ -16,20 +17,9 @@ var atStart string
 
 func TestMain(m *testing.M) {
 	buf := make([]byte, 1<<20)
-	forgetEnvironment()
+	testkit.ForgetEnvironment()
 	atStart = string(buf[:runtime.Stack(buf, true)])
 	os.Exit(runAll(m)) //nolint:forbidigo // TestMain ends the test program
-}
-
-// forgetEnvironment unsets what providers read: tests that are about the environment bring their own.
-func forgetEnvironment() {
-	for _, entry := range os.Environ() {
-		if name, _, _ := strings.Cut(entry, "="); strings.HasPrefix(name, "OTEL_") {
-			if err := os.Unsetenv(name); err != nil {
-				panic(err)
-			}
-		}
-	}
 }
 
 // runAll runs the tests and then looks for goroutines that were left behind.

@@ -192,6 +192,19 @@ func WithLogger(l *slog.Logger) Option {
 	})
 }
 
+// WithEnvironment replaces os.LookupEnv as the source of environment variables (docs/environment.md).
+// With one that finds nothing the provider does not depend on its surroundings, which suits tests.
+// lookup is called by [NewProvider] only. Nil is an error.
+func WithEnvironment(lookup func(name string) (value string, ok bool)) Option {
+	return optionFunc(func(c *config) {
+		if lookup == nil {
+			c.fail("WithEnvironment: lookup is nil")
+			return
+		}
+		c.env.lookup = lookup
+	})
+}
+
 // WithOpenSpanLimit bounds how many spans may be held before they are handed over, most of them
 // open: a program that never ends its spans must not grow without end. Beyond it the local traces
 // that have been open longest are exported as they are, their open spans marked span.unfinished,

@@ -4,7 +4,6 @@ package tracing_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -27,7 +26,15 @@ import (
 // Most tests bring an environment of their own and are parallel; TestEnvironmentOfTheProcess shows that
 // the real one is read.
 
-type env = map[string]string
+type env map[string]string
+
+// withEnv gives a provider an environment of its own.
+func withEnv(e env) tracing.Option {
+	return tracing.WithEnvironment(func(name string) (string, bool) {
+		value, ok := e[name]
+		return value, ok
+	})
+}
 
 // logTo is a logger that writes to b.
 func logTo(b *syncBuffer) *slog.Logger { return slog.New(slog.NewTextHandler(b, nil)) }
@@ -69,7 +76,7 @@ func TestSpec_OTEL_SDK_DISABLED(t *testing.T) {
 		"": false, "false": false, "False": false, "1": false, "yes": false, "on": false, "t": false, "truely": false,
 	} {
 		var log syncBuffer
-		tracer, _, _ := newTracer(t, tracing.WithEnvironment(env{"OTEL_SDK_DISABLED": value}), tracing.WithLogger(logTo(&log)))
+		tracer, _, _ := newTracer(t, withEnv(env{"OTEL_SDK_DISABLED": value}), tracing.WithLogger(logTo(&log)))
 		_, s := tracer.Start(context.Background(), "one")
 		assert.Equal(t, !want, s.IsRecording(), value)
 		switch {
@@ -86,7 +93,7 @@ func TestSpec_OTEL_SDK_DISABLED(t *testing.T) {
 func TestDisabledProvider(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) { // which fails if a goroutine is left
-		disabled := tracing.WithEnvironment(env{"OTEL_SDK_DISABLED": "true"})
+		disabled := withEnv(env{"OTEL_SDK_DISABLED": "true"})
 		quiet := tracing.WithLogger(slog.New(slog.DiscardHandler))
 		detector := tracing.ResourceDetectorFunc(func(context.Context) (*tracing.Resource, error) {
 			assert.Fail(t, "a detector was run")
@@ -128,7 +135,7 @@ func TestDisabledProvider(t *testing.T) {
 
 // Not parallel: it sets the global provider.
 func TestDisabledProviderAsTheGlobalOne(t *testing.T) {
-	p := newProvider(t, tracing.WithEnvironment(env{"OTEL_SDK_DISABLED": "true"}), tracing.WithLogger(slog.New(slog.DiscardHandler)))
+	p := newProvider(t, withEnv(env{"OTEL_SDK_DISABLED": "true"}), tracing.WithLogger(slog.New(slog.DiscardHandler)))
 	tracing.SetGlobal(newProvider(t))
 	defer tracing.SetGlobal(nil)
 	_, s := tracing.StartSpan(context.Background(), "one")
@@ -166,7 +173,7 @@ func TestSpec_OTEL_RESOURCE_ATTRIBUTES(t *testing.T) {
 		long:                   {warn: "value=" + long[:100] + "..."},
 	} {
 		var log syncBuffer
-		attrs := attrsOf(resourceOf(t, tracing.WithEnvironment(env{"OTEL_RESOURCE_ATTRIBUTES": value}), tracing.WithLogger(logTo(&log))))
+		attrs := attrsOf(resourceOf(t, withEnv(env{"OTEL_RESOURCE_ATTRIBUTES": value}), tracing.WithLogger(logTo(&log))))
 		for key, want := range tt.want {
 			assert.Equal(t, attribute.StringValue(want), attrs[key], "%s in %q", key, value)
 		}
@@ -188,7 +195,7 @@ func TestOrderOfResources(t *testing.T) {
 			attribute.String("telemetry.sdk.name", "detector"), attribute.String("a", "detector"), attribute.String("b", "detector")), nil
 	})
 	r := resourceOf(t, tracing.WithResource(attribute.String("b", "option")), tracing.WithResourceDetectors(detector),
-		tracing.WithEnvironment(env{"OTEL_RESOURCE_ATTRIBUTES": "a=environment,b=environment"}))
+		withEnv(env{"OTEL_RESOURCE_ATTRIBUTES": "a=environment,b=environment"}))
 	attrs := attrsOf(r)
 	assert.Equal(t, "detector", attrs["telemetry.sdk.name"].AsString())
 	assert.Equal(t, "environment", attrs["a"].AsString())
@@ -199,14 +206,14 @@ func TestOrderOfResources(t *testing.T) {
 func TestSpec_OTEL_SERVICE_NAME(t *testing.T) {
 	t.Parallel()
 	both := env{"OTEL_SERVICE_NAME": "name", "OTEL_RESOURCE_ATTRIBUTES": "service.name=attribute,a=1"}
-	r := resourceOf(t, tracing.WithEnvironment(both))
+	r := resourceOf(t, withEnv(both))
 	assert.Equal(t, "name", r.ServiceName(), "it takes precedence")
 	assert.Equal(t, "1", attrsOf(r)["a"].AsString())
-	assert.Equal(t, "option", resourceOf(t, tracing.WithEnvironment(both), tracing.WithServiceName("option")).ServiceName())
-	assert.Equal(t, "attribute", resourceOf(t, tracing.WithEnvironment(env{
+	assert.Equal(t, "option", resourceOf(t, withEnv(both), tracing.WithServiceName("option")).ServiceName())
+	assert.Equal(t, "attribute", resourceOf(t, withEnv(env{
 		"OTEL_SERVICE_NAME": "", "OTEL_RESOURCE_ATTRIBUTES": "service.name=attribute",
 	})).ServiceName(), "an empty one is not set")
-	assert.Contains(t, resourceOf(t, tracing.WithEnvironment(env{"OTEL_SERVICE_NAME": " "})).ServiceName(), "unknown_service:")
+	assert.Contains(t, resourceOf(t, withEnv(env{"OTEL_SERVICE_NAME": " "})).ServiceName(), "unknown_service:")
 }
 
 // Not parallel: it sets slog's default logger.
@@ -231,13 +238,13 @@ func TestSpec_OTEL_LOG_LEVEL(t *testing.T) {
 		all := env{"OTEL_LOG_LEVEL": tt.level, "OTEL_SDK_DISABLED": "true", "OTEL_BSP_MAX_QUEUE_SIZE": "many"}
 		var log, given syncBuffer
 		slog.SetDefault(logTo(&log))
-		newProvider(t, tracing.WithEnvironment(all))
+		newProvider(t, withEnv(all))
 		assert.Equal(t, tt.info, strings.Contains(log.String(), "level=INFO"), tt.level)
 		assert.Equal(t, tt.warn, strings.Contains(log.String(), "variable=OTEL_BSP_MAX_QUEUE_SIZE"), tt.level)
 		assert.Equal(t, tt.own != "", strings.Contains(log.String(), "variable=OTEL_LOG_LEVEL"), tt.level)
 		assert.Contains(t, log.String(), tt.own)
 
-		newProvider(t, tracing.WithEnvironment(all), tracing.WithLogger(logTo(&given)))
+		newProvider(t, withEnv(all), tracing.WithLogger(logTo(&given)))
 		assert.Contains(t, given.String(), "level=INFO", "a logger that is given has a level of its own")
 		assert.Contains(t, given.String(), "level=WARN", tt.level)
 	}
@@ -283,7 +290,7 @@ func TestSpec_OTEL_TRACES_SAMPLER(t *testing.T) {
 		{"Sometimes", true, true, false, "variable=OTEL_TRACES_SAMPLER value=Sometimes want=\"always_on, always_off,"},
 	} {
 		var log syncBuffer
-		e := tracing.WithEnvironment(env{"OTEL_TRACES_SAMPLER": tt.name})
+		e := withEnv(env{"OTEL_TRACES_SAMPLER": tt.name})
 		tracer, _, _ := newTracer(t, e, tracing.WithLogger(logTo(&log)))
 		root, ofSampled, ofUnsampled := decisions(t, tracer)
 		assert.Equal(t, tt.root, root, tt.name)
@@ -325,7 +332,7 @@ func TestSpec_OTEL_TRACES_SAMPLER_ARG(t *testing.T) {
 		for _, name := range []string{"traceidratio", "parentbased_traceidratio"} {
 			var log syncBuffer
 			tracer, _, _ := newTracer(t, tracing.WithLogger(logTo(&log)),
-				tracing.WithEnvironment(env{"OTEL_TRACES_SAMPLER": name, "OTEL_TRACES_SAMPLER_ARG": tt.arg}))
+				withEnv(env{"OTEL_TRACES_SAMPLER": name, "OTEL_TRACES_SAMPLER_ARG": tt.arg}))
 			for range 100 {
 				_, s := tracer.StartSpan(context.Background(), "root")
 				decision := want.Sample(sampling.Parameters{TraceID: s.SpanContext().TraceID()}).Decision
@@ -343,10 +350,10 @@ func TestSpec_OTEL_TRACES_SAMPLER_ARG(t *testing.T) {
 		}
 	}
 	var log syncBuffer
-	newTracer(t, tracing.WithLogger(logTo(&log)), tracing.WithEnvironment(env{"OTEL_TRACES_SAMPLER_ARG": "half"}))
+	newTracer(t, tracing.WithLogger(logTo(&log)), withEnv(env{"OTEL_TRACES_SAMPLER_ARG": "half"}))
 	warnings(t, &log) // it does not count without a sampler
 	tracer, _, _ := newTracer(t, tracing.WithLogger(logTo(&log)),
-		tracing.WithEnvironment(env{"OTEL_TRACES_SAMPLER": "always_on", "OTEL_TRACES_SAMPLER_ARG": "0"}))
+		withEnv(env{"OTEL_TRACES_SAMPLER": "always_on", "OTEL_TRACES_SAMPLER_ARG": "0"}))
 	root, _, _ := decisions(t, tracer)
 	assert.True(t, root)
 	warnings(t, &log, "variable=OTEL_TRACES_SAMPLER_ARG value=0 want=\"none for the sampler always_on\"")
@@ -376,7 +383,7 @@ func TestSpec_OTEL_BSP_SCHEDULE_DELAY(t *testing.T) {
 				return nil
 			}}
 			p := newProvider(t, tracing.WithExporter(c, tt.opts...), tracing.WithLogger(slog.New(slog.DiscardHandler)),
-				tracing.WithEnvironment(env{"OTEL_BSP_SCHEDULE_DELAY": tt.value}))
+				withEnv(env{"OTEL_BSP_SCHEDULE_DELAY": tt.value}))
 			_, s := p.NewTracer("t").StartSpan(context.Background(), "one")
 			s.End()
 			time.Sleep(2 * tt.want)
@@ -411,7 +418,7 @@ func TestSpec_OTEL_BSP_EXPORT_TIMEOUT(t *testing.T) {
 				return nil
 			}}
 			p := newProvider(t, tracing.WithExporter(c, tt.opts...), tracing.WithLogger(slog.New(slog.DiscardHandler)),
-				tracing.WithEnvironment(env{"OTEL_BSP_EXPORT_TIMEOUT": tt.value}))
+				withEnv(env{"OTEL_BSP_EXPORT_TIMEOUT": tt.value}))
 			_, s := p.NewTracer("t").StartSpan(context.Background(), "one")
 			s.End()
 			flush(t, p)
@@ -444,7 +451,7 @@ func TestSpec_OTEL_BSP_MAX_QUEUE_SIZE(t *testing.T) {
 				return nil
 			}}
 			p := newProvider(t, tracing.WithExporter(c, tt.opts...), tracing.WithLogger(slog.New(slog.DiscardHandler)),
-				tracing.WithEnvironment(env{"OTEL_BSP_MAX_QUEUE_SIZE": tt.value}))
+				withEnv(env{"OTEL_BSP_MAX_QUEUE_SIZE": tt.value}))
 			for range spans {
 				_, s := p.NewTracer("t").StartSpan(context.Background(), "one")
 				s.End()
@@ -480,7 +487,7 @@ func TestSpec_OTEL_BSP_MAX_EXPORT_BATCH_SIZE(t *testing.T) {
 		var log syncBuffer
 		c := &collector{}
 		opts := append([]tracing.PipelineOption{tracing.WithBatchDelay(time.Hour)}, tt.opts...)
-		p := newProvider(t, tracing.WithExporter(c, opts...), tracing.WithLogger(logTo(&log)), tracing.WithEnvironment(env{
+		p := newProvider(t, tracing.WithExporter(c, opts...), tracing.WithLogger(logTo(&log)), withEnv(env{
 			"OTEL_BSP_MAX_EXPORT_BATCH_SIZE": tt.batch, "OTEL_BSP_MAX_QUEUE_SIZE": tt.queue,
 		}))
 		ctx, root := p.NewTracer("t").StartSpan(context.Background(), "root") // one local trace, one hand-over
@@ -514,7 +521,7 @@ func checkLimits(t *testing.T, lc limitCase) {
 	try := func(want int, warn []string, e env, opts ...tracing.Option) {
 		t.Helper()
 		var log syncBuffer
-		opts = append(opts, tracing.WithEnvironment(e), tracing.WithLogger(logTo(&log)))
+		opts = append(opts, withEnv(e), tracing.WithLogger(logTo(&log)))
 		d := one(t, func(s *tracing.Span) {
 			s.SetAttributes(attribute.String("text", strings.Repeat("ä", given)))
 			for _, kv := range numbered(given - 1) {
@@ -587,7 +594,7 @@ func TestSpec_OTEL_ATTRIBUTE_COUNT_LIMIT(t *testing.T) {
 		func(n int) tracing.SpanLimits { return tracing.SpanLimits{Attributes: n} }, attributeCount,
 	})
 	d := one(t, func(s *tracing.Span) { s.AddEvent("e", trace.WithAttributes(numbered(3)...)) },
-		tracing.WithEnvironment(env{"OTEL_ATTRIBUTE_COUNT_LIMIT": "1"}))
+		withEnv(env{"OTEL_ATTRIBUTE_COUNT_LIMIT": "1"}))
 	assert.Len(t, d.Events[0].Attributes, 3, "events have a limit of their own")
 }
 
@@ -655,6 +662,12 @@ func TestSpec_OTEL_LINK_ATTRIBUTE_COUNT_LIMIT(t *testing.T) {
 	})
 }
 
+func TestWithEnvironmentNil(t *testing.T) {
+	t.Parallel()
+	_, err := tracing.NewProvider(tracing.WithEnvironment(nil))
+	require.EqualError(t, err, "tracing: WithEnvironment: lookup is nil")
+}
+
 func TestEnvironmentIsDocumented(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile("../docs/environment.md")
@@ -663,11 +676,14 @@ func TestEnvironmentIsDocumented(t *testing.T) {
 	for _, m := range regexp.MustCompile("(?m)^\\| `(OTEL_[A-Z_]+)`").FindAllStringSubmatch(string(text), -1) {
 		documented = append(documented, m[1])
 	}
-	read := tracing.EnvironmentRead(func(opts ...tracing.Option) error {
+	var read []string
+	newProvider(t, tracing.WithExporter(&collector{}), tracing.WithEnvironment(func(name string) (string, bool) {
+		if !slices.Contains(read, name) {
+			read = append(read, name)
+		}
 		// A sampler, so that its argument is read too.
-		p, err := tracing.NewProvider(append(opts, tracing.WithExporter(&collector{}))...)
-		return errors.Join(err, p.Shutdown(context.Background()))
-	}, env{"OTEL_TRACES_SAMPLER": "traceidratio"})
+		return "traceidratio", name == "OTEL_TRACES_SAMPLER"
+	}))
 	assert.ElementsMatch(t, documented, read, "docs/environment.md lists what is read")
 	assert.NotEmpty(t, read)
 }
