@@ -575,6 +575,7 @@ func checkConcurrency(k *kit) {
 func checkProvider(k *kit) {
 	l := k.target()
 	p, err := tracing.NewProvider(
+		noEnvironment(),
 		tracing.WithExporter(l.Exporter, tracing.WithBatchSpans(3)),
 		tracing.WithIDGenerator(&IDs{}), tracing.WithServiceName("tracetest"),
 		tracing.WithLogger(slog.New(slog.DiscardHandler)), // a failure is in Stats

@@ -40,7 +40,8 @@ const shutdownTimeout = 10 * time.Second
 
 // New makes a provider and a recorder that has each of its sampled spans as soon as it has ended, in the
 // order of their ends. The provider has no goroutine, unless opts add an exporter. The recorder stands
-// behind the processors that opts add, so it sees what they left.
+// behind the processors that opts add, so it sees what they left. Environment variables do not count,
+// unless opts say so.
 //
 // When the test ends, the provider is shut down, and spans that were never ended fail the test; see
 // [Recorder.AllowUnfinished]. An error of the shutdown is none of the test's: it comes from exporters and
@@ -48,7 +49,8 @@ const shutdownTimeout = 10 * time.Second
 func New(t testing.TB, opts ...tracing.Option) *Recorder {
 	t.Helper()
 	r := NewRecorder()
-	p, err := tracing.NewProvider(append(slices.Clone(opts), tracing.WithProcessor(r))...)
+	opts = append([]tracing.Option{noEnvironment()}, opts...)
+	p, err := tracing.NewProvider(append(opts, tracing.WithProcessor(r))...)
 	if err != nil {
 		t.Fatalf("tracetest: New: %v", err)
 	}
@@ -63,6 +65,11 @@ func New(t testing.TB, opts ...tracing.Option) *Recorder {
 		}
 	})
 	return r
+}
+
+// noEnvironment makes a provider that does not depend on who runs the test.
+func noEnvironment() tracing.Option {
+	return tracing.WithEnvironment(func(string) (string, bool) { return "", false })
 }
 
 // NewRecorder makes a recorder for a provider of the caller's own.

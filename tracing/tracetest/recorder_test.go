@@ -20,6 +20,15 @@ import (
 	"github.com/spandrel-go/spandrel/tracing/tracetest"
 )
 
+// Not parallel: it changes the environment of the process.
+func TestNewIgnoresTheEnvironment(t *testing.T) {
+	t.Setenv("OTEL_SDK_DISABLED", "true")
+	r := tracetest.New(t)
+	_, s := r.Tracer("test").StartSpan(t.Context(), "one")
+	s.End()
+	assert.Equal(t, []string{"one"}, r.Names())
+}
+
 func TestNewRecordsAtOnce(t *testing.T) {
 	t.Parallel()
 	r := tracetest.New(t, tracing.WithServiceName("shop"))
