@@ -42,6 +42,13 @@
 // to the span, read it by [Span.Snapshot], and drop it by [Span.Release]. What it takes out there never
 // reaches a queue.
 //
+// # Resource and environment
+//
+// Each span carries the provider's [Resource]: defaults, what detectors find ([WithResourceDetectors]),
+// what the environment says, and options, of which the later take precedence. [NewProvider] reads the
+// environment variables that OpenTelemetry gives an SDK (general, sampler, limits, batches); options beat
+// them. docs/environment.md lists each with its default and range.
+//
 // # Exporters
 //
 // Each exporter has a pipeline of its own: a queue bounded in spans and bytes, a goroutine that

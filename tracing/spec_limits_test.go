@@ -307,6 +307,8 @@ func TestKeysAreUniqueInEveryCollection(t *testing.T) {
 	assert.Equal(t, want, d.Links[0].Attributes)
 	assert.Zero(t, d.DroppedAttributes+d.Events[0].DroppedAttributes+d.Links[0].DroppedAttributes,
 		"a replaced value is not a dropped one")
+	assert.Equal(t, []attribute.KeyValue{{Key: "m", Value: attribute.MapValue(attribute.Int("a", 2))}},
+		tracing.NewResource(attribute.KeyValue{Key: "m", Value: attribute.MapValue(attribute.Int("a", 1), attribute.Int("a", 2))}).Attributes())
 }
 
 // Not parallel: it measures the heap.
