@@ -17,11 +17,14 @@ import (
 
 	"github.com/spandrel-go/spandrel/sampling"
 	"github.com/spandrel-go/spandrel/tracing"
+	"github.com/spandrel-go/spandrel/tracing/tracetest"
 )
 
-// collector is a plain exporter that keeps a copy of each span, and of how they came in batches. Its
-// hooks may be set before the first span; a nil one does nothing.
+// collector is a recorder that is a plain exporter, and counts how it is called. Its hooks may be set
+// before the first span; a nil one does nothing.
 type collector struct {
+	tracetest.Recorder
+
 	// export is called before anything is kept; what it returns is returned, and with an error nothing
 	// is kept.
 	export func(ctx context.Context, spans []*tracing.SpanData) error
@@ -31,9 +34,8 @@ type collector struct {
 	inside atomic.Int32 // calls of ExportSpans at this moment
 
 	mu        sync.Mutex // guards all below
-	batches   [][]*tracing.SpanData
-	overlaps  int // calls that met another
-	late      int // calls after Shutdown
+	overlaps  int        // calls that met another
+	late      int        // calls after Shutdown
 	shutdowns int
 }
 
@@ -53,14 +55,7 @@ func (c *collector) ExportSpans(ctx context.Context, spans []*tracing.SpanData) 
 			return err
 		}
 	}
-	batch := make([]*tracing.SpanData, len(spans))
-	for i, d := range spans {
-		batch[i] = d.Clone()
-	}
-	c.mu.Lock()
-	c.batches = append(c.batches, batch)
-	c.mu.Unlock()
-	return nil
+	return c.Recorder.ExportSpans(ctx, spans)
 }
 
 func (c *collector) Shutdown(ctx context.Context) error {
@@ -73,47 +68,23 @@ func (c *collector) Shutdown(ctx context.Context) error {
 	return nil
 }
 
-// spans returns what came so far, in the order of arrival.
-func (c *collector) spans() (all []*tracing.SpanData) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, b := range c.batches {
-		all = append(all, b...)
-	}
-	return all
-}
+// The words of these tests for what the recorder has.
 
-// names returns the names of what came so far, in the order of arrival.
-func (c *collector) names() []string {
-	names := []string{}
-	for _, d := range c.spans() {
-		names = append(names, d.Name)
-	}
-	return names
+func (c *collector) spans() []*tracing.SpanData { return c.Spans() }
+func (c *collector) names() []string            { return c.Names() }
+
+func (c *collector) span(t testing.TB, name string) *tracing.SpanData {
+	t.Helper()
+	return c.Span(t, name)
 }
 
 // sizes returns how many spans each batch held.
 func (c *collector) sizes() []int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	sizes := []int{}
-	for _, b := range c.batches {
+	for _, b := range c.Batches() {
 		sizes = append(sizes, len(b))
 	}
 	return sizes
-}
-
-// span returns the one span of this name.
-func (c *collector) span(t testing.TB, name string) *tracing.SpanData {
-	t.Helper()
-	var found []*tracing.SpanData
-	for _, d := range c.spans() {
-		if d.Name == name {
-			found = append(found, d)
-		}
-	}
-	require.Len(t, found, 1, "spans called %q among %v", name, c.names())
-	return found[0]
 }
 
 // encoder is an exporter that encodes. Its encoding of a span is a length and the span's name; a

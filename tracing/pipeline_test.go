@@ -290,7 +290,7 @@ func TestExporterIsCalledByOneGoroutineAtATimeConcurrentSafe(t *testing.T) {
 	assert.Equal(t, 1, c.shutdowns)
 	assert.Equal(t, 1, e.shutdowns)
 	assert.Zero(t, e.met)
-	assert.Empty(t, e.batches, "ExportSpans of an exporter that encodes is never called")
+	assert.Empty(t, e.Batches(), "ExportSpans of an exporter that encodes is never called")
 	assert.NotContains(t, c.sizes(), 0)
 	total := 0
 	for i, names := range e.tries {
@@ -334,7 +334,7 @@ func TestSpansOfOneLocalTraceStandSideBySideConcurrentSafe(t *testing.T) {
 	wg.Wait()
 	flush(t, p)
 	apart := 0
-	for _, batch := range c.batches {
+	for _, batch := range c.Batches() {
 		seen := map[string]bool{}
 		last := ""
 		for _, d := range batch {
@@ -428,14 +428,10 @@ func TestForceFlushInATraceThatGoesOnConcurrentSafe(t *testing.T) {
 		}
 		flush(t, p)
 		found := false
-		c.mu.Lock()
-		for _, batch := range c.batches {
-			for _, d := range batch {
-				found = found || d.Name == name
-			}
+		for _, d := range c.Spans() {
+			found = found || d.Name == name
 		}
-		c.batches = nil
-		c.mu.Unlock()
+		c.Reset()
 		if !found {
 			missed++
 		}

@@ -17,8 +17,8 @@ import (
 // Recorder keeps a copy of each span that reaches it. It is a [tracing.Exporter], and a
 // [tracing.Processor] as well: registered with [tracing.WithProcessor], as [New] does, it has a span as
 // soon as that has ended, and nobody needs to flush; registered with [tracing.WithExporter] it shows what
-// a pipeline delivers, and when. Register it in one of the two ways. All methods are safe for concurrent
-// use; several providers may share a recorder.
+// a pipeline delivers, and when. Register it in one of the two ways. The zero value is ready. All methods are
+// safe for concurrent use; several providers may share a recorder.
 type Recorder struct {
 	provider *tracing.Provider // nil unless New made it
 
