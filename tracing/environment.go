@@ -140,7 +140,7 @@ func (e *environment) sampler() sampling.Sampler {
 	case "parentbased_traceidratio":
 		ratio, parentBased = true, true
 	case "jaeger_remote", "parentbased_jaeger_remote", "xray":
-		e.warn(envSampler, name, "a sampler that this library has; give WithSampler one of another package")
+		e.warn(envSampler, name, "a sampler that needs no network; give WithSampler one of another package, such as sampling/jaegerremote")
 		return nil
 	default:
 		e.warn(envSampler, name, "always_on, always_off, traceidratio, parentbased_always_on, parentbased_always_off or parentbased_traceidratio")
