@@ -67,8 +67,8 @@ func document(places map[string]string) string {
 	}
 	writeCounts(&b, "**all**", rows, total)
 	b.WriteString("\n`yes`: the linked tests show it. `differs`: spandrel does something else, on purpose. `not yet`: it comes with a\n" +
-		"part of spandrel that is not there. `n/a`: it asks nothing of a Go library of this kind. The column \"Go SDK\" is\n" +
-		"what the specification's matrix says of OpenTelemetry's own Go SDK; the matrix lags behind its code.\n")
+		"later part of spandrel. `n/a`: it asks nothing of a Go library, or is about what spandrel does not offer. The\n" +
+		"column \"Go SDK\" is what the specification's matrix says of OpenTelemetry's own; it lags behind that SDK's code.\n")
 	for i := range sections {
 		writeSection(&b, &sections[i], places)
 	}

@@ -42,4 +42,5 @@ const testPrefix = "TestSpec_"
 var sections = []section{
 	traces, baggage, resource, contextPropagation, environment,
 	environmentRules, tracerRules, samplingRules, limitRules, processorRules, batchRules, concurrencyRules, errorRules,
+	exporterRows, declarative, selfObservability, openTracing,
 }

@@ -122,6 +122,9 @@ var limitRules = section{
 	},
 }
 
+// noExporterFlush says why an exporter has no ForceFlush.
+const noExporterFlush = "when ExportSpans or SendRequest returns, what it was given is delivered or has failed: nothing is left to flush"
+
 var processorRules = section{
 	name:   "Span processors",
 	source: "[trace/sdk.md](" + specTree + "trace/sdk.md#span-processor)",
@@ -140,7 +143,7 @@ var processorRules = section{
 		{group: "ForceFlush", feature: "Exports all spans that have not been exported", tests: spec("Pipelines_ForceFlush")},
 		{
 			group: "ForceFlush", feature: "Invokes ForceFlush of the exporter",
-			differs: "an `Exporter` has no ForceFlush: when ExportSpans or SendRequest returns, what it was given is delivered or failed; the bridge to exporters written for OpenTelemetry's SDK calls theirs",
+			differs: noExporterFlush,
 		},
 		{group: "Custom", feature: "Users can implement and configure processors, and end each pipeline with its own exporter", tests: spec("Several_pipelines")},
 	},
@@ -181,7 +184,7 @@ var concurrencyRules = section{
 		},
 		{
 			feature: "ForceFlush and Shutdown of exporters are safe to be called concurrently",
-			later:   "a check of `tracetest.TestExporter`, which each exporter passes when it comes",
+			later:   "with the rows of exporters; a provider calls Shutdown of an exporter once, and nothing beside it",
 		},
 	},
 }
@@ -198,9 +201,12 @@ var errorRules = section{
 		},
 		{group: "Principles", feature: "Errors of the SDK's own operations do not reach the application", tests: spec("Exporter_errors_stay_inside")},
 		{
-			group: "Guidance", feature: "Panics of callbacks are handled",
-			tests:  spec("Exporter_panics_stay_inside"),
-			remark: "those of exporters, on spandrel's goroutines; a panic of a sampler or a processor is on the caller's goroutine, is not swallowed, and loses no span",
+			group: "Guidance", feature: "Panics of callbacks are handled: those of exporters",
+			tests: spec("Exporter_panics_stay_inside"),
+		},
+		{
+			group: "Guidance", feature: "Panics of callbacks are handled: those of samplers and processors",
+			differs: "not swallowed: they are on the goroutine of the caller, where Go's programs expect to see them; no span is lost by one",
 		},
 		{group: "Guidance", feature: "Background goroutines survive internal errors", optional: true, tests: spec("Pipeline_survives_panics")},
 		{group: "Guidance", feature: "No method of a user's object is called that was not given as a callback", optional: true, tests: spec("No_string_method_is_called")},

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package compliance_test
+
+// The sections of the matrix that other parts of spandrel will show, or that are out.
+
+const (
+	withZipkin      = "`exporters/zipkin` is there; its rows are shown with those of the other exporters"
+	withOTLP        = "with the OTLP exporter"
+	withConfig      = "in Development; after the exporters, which it sets up"
+	withMetrics     = "`Provider.Stats` has the numbers; the metrics are to come"
+	zipkinVersion1  = "not offered: Zipkin's servers, and Kong and Envoy, speak version 2"
+	openTracingEnds = "not offered: OpenTracing has ended, and OpenTelemetry's own bridge works with any provider"
+)
+
+var declarative = section{
+	name:   "Declarative configuration",
+	source: matrixSource,
+	matrix: true,
+	rows: []row{
+		{feature: "`Parse` a configuration file", upstream: "+", later: withConfig},
+		{feature: "The `Parse` operation accepts the configuration YAML file format", upstream: "+", later: withConfig},
+		{feature: "The `Parse` operation performs environment variable substitution", upstream: "+", later: withConfig},
+		{feature: "The `Parse` operation returns configuration model", upstream: "+", later: withConfig},
+		{feature: "The `Parse` operation resolves plugin component configuration to `properties`", later: withConfig},
+		{feature: "`Create` SDK components", upstream: "+", later: withConfig},
+		{feature: "The `Create` operation accepts configuration model", upstream: "+", later: withConfig},
+		{feature: "The `Create` operation returns `TracerProvider`", upstream: "+", later: withConfig},
+		{feature: "The `Create` operation returns `Propagators`", upstream: "+", later: withConfig},
+		{feature: "The `Create` operation calls `CreateComponent` of corresponding `PluginComponentProvider` when encountering plugin components", later: withConfig},
+		{feature: "Register a `PluginComponentProvider`", later: withConfig},
+	},
+}
+
+var exporterRows = section{
+	name:   "Exporters",
+	source: matrixSource,
+	matrix: true,
+	rows: []row{
+		{feature: "Exporter interface", upstream: "+", later: "`tracing.Exporter` is there, and so is its conformance kit; the row is shown with the exporters"},
+		{feature: "Exporter interface has `ForceFlush`", upstream: "+", differs: noExporterFlush},
+		{feature: "Standard output (logging)", upstream: "+", later: "`exporters/console` is there; the row is shown with the exporters"},
+		{feature: "In-memory (mock exporter)", upstream: "+", later: "`tracetest.Recorder` is there; the row is shown with the exporters"},
+		{group: "OTLP", feature: "OTLP/gRPC Exporter", upstream: "+", later: withOTLP},
+		{group: "OTLP", feature: "OTLP/HTTP binary Protobuf Exporter", upstream: "+", later: withOTLP},
+		{group: "OTLP", feature: "OTLP/HTTP JSON Protobuf Exporter", upstream: "+", later: withOTLP},
+		{group: "OTLP", feature: "OTLP/HTTP gzip Content-Encoding support", optional: true, upstream: "+", later: withOTLP},
+		{group: "OTLP", feature: "Enforces request size limit", later: withOTLP},
+		{group: "OTLP", feature: "Enforces response size limit", later: withOTLP},
+		{group: "OTLP", feature: "Concurrent sending", upstream: "+", later: withOTLP},
+		{group: "OTLP", feature: "Honors retryable responses with backoff", optional: true, upstream: "+", later: withOTLP},
+		{group: "OTLP", feature: "Honors non-retryable responses", optional: true, upstream: "+", later: withOTLP},
+		{group: "OTLP", feature: "Honors throttling response", optional: true, upstream: "+", later: withOTLP},
+		{group: "OTLP", feature: "Multi-destination spec compliance", optional: true, upstream: "+", later: withOTLP},
+		{group: "OTLP", feature: "SchemaURL in ResourceSpans and ScopeSpans", upstream: "+", later: withOTLP},
+		{group: "OTLP", feature: "Honors the user agent spec", upstream: "+", later: withOTLP},
+		{group: "OTLP", feature: "Partial Success messages are handled and logged for OTLP/gRPC", optional: true, upstream: "+", later: withOTLP},
+		{group: "OTLP", feature: "Partial Success messages are handled and logged for OTLP/HTTP", optional: true, upstream: "+", later: withOTLP},
+		{group: "Zipkin", feature: "Zipkin V1 JSON", optional: true, upstream: "-", none: zipkinVersion1},
+		{group: "Zipkin", feature: "Zipkin V1 Thrift", optional: true, upstream: "-", none: zipkinVersion1},
+		{group: "Zipkin", feature: "Zipkin V2 JSON", optional: true, upstream: "+", later: withZipkin},
+		{group: "Zipkin", feature: "Zipkin V2 Protobuf", optional: true, upstream: "-", later: "`exporters/zipkin` sends JSON"},
+		{group: "Zipkin", feature: "Service name mapping", upstream: "+", later: withZipkin},
+		{group: "Zipkin", feature: "SpanKind mapping", upstream: "+", later: withZipkin},
+		{group: "Zipkin", feature: "InstrumentationLibrary mapping", upstream: "+", later: withZipkin},
+		{group: "Zipkin", feature: "InstrumentationScope mapping", later: withZipkin},
+		{group: "Zipkin", feature: "Boolean attributes", upstream: "+", later: withZipkin},
+		{group: "Zipkin", feature: "Array attributes", upstream: "+", later: withZipkin},
+		{group: "Zipkin", feature: "Status mapping", upstream: "+", later: withZipkin},
+		{group: "Zipkin", feature: "Error Status mapping", upstream: "+", later: withZipkin},
+		{group: "Zipkin", feature: "Event attributes mapping to Annotations", upstream: "+", later: withZipkin},
+		{group: "Zipkin", feature: "Integer microseconds in timestamps", upstream: "N/A", later: withZipkin},
+	},
+}
+
+var selfObservability = section{
+	name:   "SDK Self-Observability",
+	source: matrixSource,
+	matrix: true,
+	rows: []row{
+		{group: "Span metrics", feature: "`otel.sdk.span.started`", upstream: "+", later: withMetrics},
+		{group: "Span metrics", feature: "`otel.sdk.span.live`", upstream: "+", later: withMetrics},
+		{group: "Span metrics", feature: "`otel.sdk.processor.span.queue.size`", upstream: "+", later: withMetrics},
+		{group: "Span metrics", feature: "`otel.sdk.processor.span.queue.capacity`", upstream: "+", later: withMetrics},
+		{group: "Span metrics", feature: "`otel.sdk.processor.span.processed`", upstream: "+", later: withMetrics},
+		{group: "Span metrics", feature: "`otel.sdk.exporter.span.inflight`", upstream: "+", later: withMetrics},
+		{group: "Span metrics", feature: "`otel.sdk.exporter.span.exported`", upstream: "+", later: withMetrics},
+		{group: "Shared metrics", feature: "`otel.sdk.exporter.operation.duration`", upstream: "+", later: withMetrics},
+	},
+}
+
+var openTracing = section{
+	name:   "OpenTracing Compatibility",
+	source: matrixSource,
+	matrix: true,
+	rows: []row{
+		{feature: "Create OpenTracing Shim", none: openTracingEnds},
+		{feature: "Tracer", none: openTracingEnds},
+		{feature: "Span", none: openTracingEnds},
+		{feature: "SpanContext", none: openTracingEnds},
+		{feature: "ScopeManager", none: openTracingEnds},
+		{feature: "Error mapping for attributes/events", none: openTracingEnds},
+		{feature: "Migration to OpenTelemetry guide", none: openTracingEnds},
+	},
+}
