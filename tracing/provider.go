@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -127,8 +126,7 @@ func NewProvider(opts ...Option) (*Provider, error) {
 // Tracer returns the tracer of the named instrumentation scope; the same arguments give the same
 // tracer.
 func (p *Provider) Tracer(name string, opts ...trace.TracerOption) trace.Tracer {
-	opts = slices.DeleteFunc(slices.Clone(opts), func(o trace.TracerOption) bool { return o == nil })
-	cfg := trace.NewTracerConfig(opts...)
+	cfg := trace.NewTracerConfig(withoutNil(opts)...)
 	attrs := cfg.InstrumentationAttributes()
 	key := tracerKey{
 		name: name, version: cfg.InstrumentationVersion(), schemaURL: cfg.SchemaURL(),

@@ -295,7 +295,7 @@ func (r *record) view(d *SpanData, base *trace.SpanContext, keepParent bool) {
 		d.Events = x.events[:len(x.events):len(x.events)]
 		d.Links = x.links[:len(x.links):len(x.links)]
 		d.DroppedEvents, d.DroppedLinks = x.droppedEvents, x.droppedLinks
-	} else if d.Events != nil || d.Links != nil {
+	} else if d.Events != nil || d.Links != nil || d.DroppedEvents+d.DroppedLinks > 0 {
 		d.Events, d.Links, d.DroppedEvents, d.DroppedLinks = nil, nil, 0, 0
 	}
 	d.Status = Status{Code: codes.Code(r.status), Description: r.statusDesc}

@@ -119,13 +119,23 @@ func (s *Span) eventConfig(mono int64, opts []trace.EventOption) (at time.Time, 
 	if len(opts) == 0 {
 		return at, cfg
 	}
-	cfg = trace.NewEventConfig(opts...)
+	cfg = trace.NewEventConfig(withoutNil(opts)...)
 	at = cfg.Timestamp()
-	monotonic := at != at.Round(0)                  //nolint:revive // Equal does not tell whether there is a monotonic reading
-	if monotonic && s.provider.monoAt(at) >= mono { // it was read after we were called
-		at = time.Time{}
+	monotonic := at != at.Round(0) //nolint:revive // Equal does not tell whether there is a monotonic reading
+	if read := s.provider.monoAt(at); monotonic && read >= mono && read <= s.provider.mono() {
+		at = time.Time{} // it was read since we were called
 	}
 	return at, cfg
+}
+
+// withoutNil returns options without those that are nil, on which package otel/trace panics.
+func withoutNil[O any](opts []O) []O {
+	for i := range opts {
+		if any(opts[i]) == nil {
+			return slices.DeleteFunc(slices.Clone(opts), func(o O) bool { return any(o) == nil })
+		}
+	}
+	return opts
 }
 
 // addEvent adds an event; where at is zero, at mono.
@@ -159,7 +169,7 @@ func (s *Span) RecordError(err error, opts ...trace.EventOption) {
 	}
 	mono := s.provider.mono()
 	at, cfg := s.eventConfig(mono, opts)
-	s.addException(typeName(err), err.Error(), cfg.StackTrace(), mono, at, cfg.Attributes())
+	s.addException(typeName(err), errorText(err), cfg.StackTrace(), mono, at, cfg.Attributes())
 }
 
 // Attribute keys and event name of the semantic conventions for exceptions.
@@ -181,6 +191,16 @@ func (s *Span) addException(typ, message string, stack bool, mono int64, at time
 		return slices.ContainsFunc(more, func(other attribute.KeyValue) bool { return other.Key == kv.Key })
 	})
 	s.addEvent(exceptionEvent, mono, at, append(attrs, more...))
+}
+
+// errorText returns the text of an error, also of one whose method panics, as that of a nil pointer may.
+func errorText(err error) (text string) {
+	defer func() {
+		if recover() != nil {
+			text = "the Error method of this error panics"
+		}
+	}()
+	return err.Error()
 }
 
 // typeName returns the name of v's type as the OpenTelemetry SDK writes it: with its import path.
@@ -211,7 +231,7 @@ func (s *Span) End(opts ...trace.SpanEndOption) {
 	}
 	var at time.Time
 	if len(opts) > 0 {
-		cfg := trace.NewSpanEndConfig(opts...)
+		cfg := trace.NewSpanEndConfig(withoutNil(opts)...)
 		at = cfg.Timestamp()
 	}
 	s.end(at)
@@ -221,7 +241,7 @@ func (s *Span) recordPanic(v any, opts []trace.SpanEndOption) {
 	if !s.IsRecording() {
 		return
 	}
-	cfg := trace.NewSpanEndConfig(opts...)
+	cfg := trace.NewSpanEndConfig(withoutNil(opts)...)
 	message := fmt.Sprint(v)
 	s.addException(typeName(v), message, cfg.StackTrace(), s.provider.mono(), time.Time{}, nil)
 	s.SetStatus(codes.Error, message)

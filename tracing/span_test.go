@@ -497,3 +497,47 @@ func TestUnsampledSpanDoesNothing(t *testing.T) {
 	assert.EqualValues(t, 1, p.Stats().SampledOut)
 	assert.Zero(t, p.Stats().Started)
 }
+
+// A time that the user gives is kept, also one that time.Now made and that lies ahead.
+func TestEventTimeAheadIsKept(t *testing.T) {
+	t.Parallel()
+	ahead := time.Now().Add(time.Hour)
+	d := one(t, func(s *tracing.Span) {
+		s.AddEvent("ahead", trace.WithTimestamp(ahead))
+		s.RecordError(errors.New("failed"), trace.WithTimestamp(ahead))
+	})
+	require.Len(t, d.Events, 2)
+	for _, e := range d.Events {
+		assert.True(t, ahead.Equal(e.Time), "%s: got %v, want %v", e.Name, e.Time, ahead)
+	}
+}
+
+// The counts of one span do not stay in the view that is lent for the next.
+func TestDroppedCountsAreEachSpansOwn(t *testing.T) {
+	t.Parallel()
+	env := map[string]string{"OTEL_SPAN_EVENT_COUNT_LIMIT": "0", "OTEL_SPAN_LINK_COUNT_LIMIT": "0"}
+	dropped := map[string][2]int{}
+	e := &encoder{appendSpan: func(dst []byte, d *tracing.SpanData) []byte {
+		dropped[d.Name] = [2]int{d.DroppedEvents, d.DroppedLinks}
+		return appendName(dst, d.Name)
+	}}
+	p := newProvider(t, tracing.WithExporter(e), quiet(), tracing.WithEnvironment(func(name string) (string, bool) {
+		v, ok := env[name]
+		return v, ok
+	}))
+	tracer := p.NewTracer("test")
+	ctx, root := tracer.StartSpan(context.Background(), "root")
+	for i := range 5 {
+		_, s := tracer.StartSpan(ctx, fmt.Sprint("full ", i))
+		full(s, 1)
+		s.End()
+		_, s = tracer.StartSpan(ctx, fmt.Sprint("empty ", i))
+		s.End()
+	}
+	root.End()
+	flush(t, p)
+	for i := range 5 {
+		assert.Equal(t, [2]int{1, 1}, dropped[fmt.Sprint("full ", i)])
+		assert.Equal(t, [2]int{0, 0}, dropped[fmt.Sprint("empty ", i)])
+	}
+}

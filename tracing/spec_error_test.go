@@ -332,3 +332,31 @@ func TestSpec_Error_handler(t *testing.T) {
 	assert.Empty(t, secondLog.String())
 	assert.ErrorIs(t, silent.Stats().Exporters[0].LastError, errBackend, "and without any log it can be read")
 }
+
+// nilError's method reads a field: it panics for a nil pointer.
+type nilError struct{ text string }
+
+func (e *nilError) Error() string { return e.text }
+
+func TestSpec_Nil_options_do_not_panic(t *testing.T) {
+	t.Parallel()
+	for name, sampler := range map[string]sampling.Sampler{"recording": sampling.AlwaysOn(), "not recording": sampling.AlwaysOff()} {
+		tracer, r, p := api(t, tracing.WithSampler(sampler))
+		assert.NotPanics(t, func() {
+			_, s := tracer.Start(context.Background(), "one", nil, trace.WithAttributes(attribute.Int("a", 1)), nil)
+			s.AddEvent("e", nil, trace.WithAttributes(attribute.Int("b", 2)))
+			s.RecordError(errBackend, nil)
+			s.RecordError((*nilError)(nil))
+			s.End(nil)
+		}, name)
+		flush(t, p)
+		if name == "recording" {
+			d := r.Span(t, "one")
+			assert.Equal(t, []attribute.KeyValue{attribute.Int("a", 1)}, d.Attributes)
+			require.Len(t, d.Events, 3)
+			assert.Equal(t, []attribute.KeyValue{attribute.Int("b", 2)}, d.Events[0].Attributes)
+			text, _ := value(d.Events[2].Attributes, "exception.message")
+			assert.Equal(t, "the Error method of this error panics", text.AsString())
+		}
+	}
+}

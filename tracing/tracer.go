@@ -68,7 +68,7 @@ func (t *Tracer) active() *Provider {
 func (t *Tracer) Start(ctx context.Context, name string, opts ...trace.SpanStartOption) (context.Context, trace.Span) {
 	var o startOptions
 	if len(opts) > 0 {
-		cfg := trace.NewSpanStartConfig(opts...)
+		cfg := trace.NewSpanStartConfig(withoutNil(opts)...)
 		o.kind = cfg.SpanKind()
 		o.newRoot = cfg.NewRoot()
 		o.at = cfg.Timestamp()

@@ -193,7 +193,7 @@ var errorRules = section{
 	name:   "Error handling",
 	source: "[error-handling.md](" + specTree + "error-handling.md)",
 	rows: []row{
-		{group: "Principles", feature: "API methods do not panic when they are used incorrectly", tests: spec("Misuse_does_not_panic")},
+		{group: "Principles", feature: "API methods do not panic when they are used incorrectly", tests: spec("Misuse_does_not_panic", "Nil_options_do_not_panic")},
 		{group: "Principles", feature: "Missing or invalid arguments get safe defaults", optional: true, tests: spec("Safe_defaults")},
 		{
 			group: "Principles", feature: "Fail on initialization at most, never later at runtime",
