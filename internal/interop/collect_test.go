@@ -3,8 +3,6 @@
 package interop_test
 
 import (
-	"context"
-	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -14,31 +12,16 @@ import (
 	"github.com/spandrel-go/spandrel/exporters/zipkin"
 	"github.com/spandrel-go/spandrel/internal/interop/zipkinserver"
 	"github.com/spandrel-go/spandrel/tracing"
+	"github.com/spandrel-go/spandrel/tracing/tracetest"
 )
 
 // collector is an exporter that keeps copies of all spans of all providers that it is given to.
-type collector struct {
-	mu    sync.Mutex // guards spans
-	spans []*tracing.SpanData
-}
-
-func (c *collector) ExportSpans(_ context.Context, spans []*tracing.SpanData) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, d := range spans {
-		c.spans = append(c.spans, d.Clone())
-	}
-	return nil
-}
-
-func (c *collector) Shutdown(context.Context) error { return nil }
+type collector struct{ tracetest.Recorder }
 
 // traces returns the spans by trace.
 func (c *collector) traces() map[trace.TraceID][]*tracing.SpanData {
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	traces := map[trace.TraceID][]*tracing.SpanData{}
-	for _, d := range c.spans {
+	for _, d := range c.Spans() {
 		id := d.SpanContext.TraceID()
 		traces[id] = append(traces[id], d)
 	}
