@@ -3,6 +3,7 @@
 package tracetest
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"strings"
@@ -38,7 +39,7 @@ func newSamples() *samples {
 // "kit-001" and so on; each span starts after the one before.
 func (s *samples) traces(sizes ...int) (spans []*tracing.SpanData) {
 	for _, size := range sizes {
-		traceID, rootID := s.ids.NewIDs(nil) //nolint:staticcheck // IDs never looks at ctx
+		traceID, rootID := s.ids.NewIDs(context.Background())
 		root := trace.NewSpanContext(trace.SpanContextConfig{TraceID: traceID, SpanID: rootID, TraceFlags: trace.FlagsSampled})
 		for i := range size {
 			d := s.span("")
@@ -47,7 +48,7 @@ func (s *samples) traces(sizes ...int) (spans []*tracing.SpanData) {
 				d.EndTime = d.StartTime.Add(time.Duration(size) * 10 * time.Millisecond)
 				d.Kind = trace.SpanKindServer
 			} else {
-				d.SpanContext = root.WithSpanID(s.ids.NewSpanID(nil, traceID)) //nolint:staticcheck // as above
+				d.SpanContext = root.WithSpanID(s.ids.NewSpanID(context.Background(), traceID))
 				d.Parent = root
 				d.Events = []tracing.Event{{
 					Name: "event of " + d.Name, Time: d.StartTime,
@@ -69,7 +70,7 @@ func (s *samples) span(name string) *tracing.SpanData {
 		name = fmt.Sprintf("kit-%03d", s.n)
 	}
 	s.at = s.at.Add(10 * time.Millisecond)
-	traceID, spanID := s.ids.NewIDs(nil) //nolint:staticcheck // as above
+	traceID, spanID := s.ids.NewIDs(context.Background())
 	return &tracing.SpanData{
 		SpanContext: trace.NewSpanContext(trace.SpanContextConfig{TraceID: traceID, SpanID: spanID, TraceFlags: trace.FlagsSampled}),
 		Name:        name,
