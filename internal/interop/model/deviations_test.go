@@ -38,6 +38,9 @@ var deviations = []deviation{
 			"WithRawSpanLimits does not",
 		program: func(p program) program {
 			l := &p.config.limits
+			if l.environment {
+				return p
+			}
 			for _, n := range []*int{&l.attributes, &l.events, &l.links, &l.perEvent, &l.perLink} {
 				if *n == 0 {
 					*n = 128
@@ -251,7 +254,7 @@ var deviations = []deviation{
 		reason: "the limit of a value's length is for each attribute collection (common/README.md, Attribute " +
 			"Limits), which those of events and links are; the SDK limits the values of spans only",
 		outcome: func(p program, _ period, theirs *outcome) {
-			if n := p.config.limits.length; n > 0 {
+			if n := p.config.limits.length; n > 0 || n == 0 && p.config.limits.environment {
 				theirs.eachEntry(func(e *entry) { e.attrs = cut(e.attrs, n) })
 			}
 		},
@@ -268,6 +271,27 @@ var deviations = []deviation{
 			`span 1 exported, links: ours 01000000000000000000000000000025/0100000000000000 flags 01 state "" remote false {"a"=STRING("asc")}; ` +
 				`theirs 01000000000000000000000000000025/0100000000000000 flags 01 state "" remote false {"a"=STRING("ascii text")}`,
 		},
+	},
+	{
+		name: "what is dropped is counted also where nothing is left",
+		reason: "a span says how much it lost (trace/sdk.md, Span Limits); the SDK's forgets the events or links " +
+			"that it dropped if it has no other, as with a limit of 0 in the environment",
+		outcome: func(_ program, _ period, theirs *outcome) {
+			theirs.each(func(s *span) {
+				if live, ok := theirs.handles[numberOf(s.sc.SpanID())].(sdktrace.ReadOnlySpan); ok {
+					s.droppedEvents, s.droppedLinks = live.DroppedEvents(), live.DroppedLinks()
+				}
+			})
+		},
+		example: program{
+			config: config{limits: limits{attributes: -1, perEvent: -1, perLink: -1, length: -1, environment: true}},
+			ops: []op{
+				{do: "start", span: 1, links: []link{{to: 1}}},
+				{do: "event", span: 1, name: "e"},
+				{do: "end", span: 1},
+			},
+		},
+		shows: []string{"span 1 exported, dropped: ours 0 attributes, 1 events, 1 links; theirs 0 attributes, 0 events, 0 links"},
 	},
 	{
 		name: "start and end are in 1677 to 2262",
@@ -620,11 +644,16 @@ func (p program) startedLate() map[int]trace.SpanContext {
 
 // TestDeviations shows each deviation in its example: there it is, and with it on the list there is
 // nothing else.
+//
+// It is not parallel itself because of the example that sets environment variables.
 func TestDeviations(t *testing.T) {
-	t.Parallel()
 	for _, d := range deviations {
 		t.Run(d.name, func(t *testing.T) {
-			t.Parallel()
+			if d.example.config.limits.environment {
+				d.example.config.limits.set(t)
+			} else {
+				t.Parallel()
+			}
 			assert.NotEmpty(t, d.reason)
 			assert.Empty(t, compare(t, d.example, ""))
 			differences := compare(t, d.example, d.name)

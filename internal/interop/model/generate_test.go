@@ -76,7 +76,10 @@ func (g *generator) config() config {
 	var c config
 	if g.chance(2) {
 		small := []int{0, 1, 2, 3, 5, -1}
-		c.limits = limits{oneOf(g, small), oneOf(g, small), oneOf(g, small), oneOf(g, small), oneOf(g, small), 0, oneOf(g, small)}
+		c.limits = limits{
+			attributes: oneOf(g, small), events: oneOf(g, small), links: oneOf(g, small),
+			perEvent: oneOf(g, small), perLink: oneOf(g, small), depth: oneOf(g, small),
+		}
 		if g.chance(2) {
 			c.limits.length = oneOf(g, []int{1, 2, 4, 7, 13, 100, -1})
 		}
@@ -85,6 +88,7 @@ func (g *generator) config() config {
 		c.sampler = g.sampler(true)
 	}
 	c.random = g.chance(3)
+	c.encoding = g.chance(2)
 	if g.chance(4) {
 		c.resource = g.attributes(false)
 	}

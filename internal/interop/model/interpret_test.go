@@ -47,6 +47,9 @@ func interpret(l *library, p program) period {
 		in.note(note{text: err.Error()})
 	}
 	when.to = time.Now()
+	for n, s := range in.spans {
+		l.out.handles[n] = s.Span
+	}
 	return when
 }
 

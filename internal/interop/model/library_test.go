@@ -47,6 +47,7 @@ type outcome struct {
 	started  map[int]string // the same
 	asked    map[int]string // what a custom sampler was asked
 	wrong    []string       // what is wrong whatever the other library does
+	handles  map[int]trace.Span
 }
 
 // note is what an operation and its span answered.
@@ -147,6 +148,7 @@ func (l *library) result() outcome {
 func newLibrary(c config) *library {
 	return &library{ids: ids{random: c.random}, out: outcome{
 		exported: map[int]*span{}, ended: map[int]*span{}, started: map[int]string{}, asked: map[int]string{},
+		handles: map[int]trace.Span{},
 	}}
 }
 
@@ -161,16 +163,22 @@ func newOurs(t testing.TB, c config) *library {
 	t.Helper()
 	l := newLibrary(c)
 	opts := []tracing.Option{
-		tracing.WithExporter(ourExporter{l}),
 		tracing.WithIDGenerator(&l.ids),
 		tracing.WithLogger(slog.New(slog.DiscardHandler)), // which hears of limits
 		tracing.WithResource(attributes(c.resource)...),
 		tracing.WithSampler(ourSampler(t, l, c.sampler)),
-		tracing.WithSpanLimits(tracing.SpanLimits{
+	}
+	if c.encoding {
+		opts = append(opts, tracing.WithExporter(encodingExporter{ourExporter{l}}))
+	} else {
+		opts = append(opts, tracing.WithExporter(ourExporter{l}))
+	}
+	if !c.limits.environment {
+		opts = append(opts, tracing.WithSpanLimits(tracing.SpanLimits{
 			Attributes: c.limits.attributes, Events: c.limits.events, Links: c.limits.links,
 			AttributesPerEvent: c.limits.perEvent, AttributesPerLink: c.limits.perLink, AttributeValueLength: c.limits.length,
 			AttributeValueDepth: c.limits.depth,
-		}),
+		}))
 	}
 	for i := range c.processors {
 		opts = append(opts, tracing.WithProcessor(ourProcessor{l, c, i == 0}))
@@ -191,6 +199,20 @@ func (e ourExporter) ExportSpans(_ context.Context, spans []*tracing.SpanData) e
 }
 
 func (ourExporter) Shutdown(context.Context) error { return nil }
+
+// encodingExporter is lent one view after the other, where others are lent a batch of them.
+type encodingExporter struct{ ourExporter }
+
+func (encodingExporter) AppendResource(dst []byte, _ *tracing.Resource) []byte { return dst }
+
+func (e encodingExporter) AppendSpan(dst []byte, d *tracing.SpanData) []byte {
+	e.put(e.out.exported, fromOurs(d))
+	return append(dst, '.')
+}
+
+func (encodingExporter) AppendRequest(dst []byte, _ tracing.EncodedBatch) []byte { return dst }
+
+func (encodingExporter) SendRequest(context.Context, []byte, int) error { return nil }
 
 type ourProcessor struct {
 	*library
@@ -223,11 +245,13 @@ func newTheirs(t testing.TB, c config) *library {
 		sdktrace.WithIDGenerator(&l.ids),
 		sdktrace.WithResource(resource.NewSchemaless(attributes(c.resource)...)),
 		sdktrace.WithSampler(theirSampler(t, l, c.sampler)),
-		sdktrace.WithRawSpanLimits(sdktrace.SpanLimits{
+	}
+	if !c.limits.environment {
+		opts = append(opts, sdktrace.WithRawSpanLimits(sdktrace.SpanLimits{
 			AttributeCountLimit: c.limits.attributes, EventCountLimit: c.limits.events, LinkCountLimit: c.limits.links,
 			AttributePerEventCountLimit: c.limits.perEvent, AttributePerLinkCountLimit: c.limits.perLink, AttributeValueLengthLimit: c.limits.length,
 			AttributeValueDepthLimit: c.limits.depth,
-		}),
+		}))
 	}
 	for i := range c.processors {
 		opts = append(opts, sdktrace.WithSpanProcessor(theirProcessor{l, c, i == 0}))

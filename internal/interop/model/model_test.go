@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"go/parser"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -157,6 +158,45 @@ func FuzzProgram(f *testing.F) {
 		f.Add(data)
 	}
 	f.Fuzz(func(t *testing.T, data []byte) { check(t, generate(&bytes{data})) })
+}
+
+// TestLimitsOfEnvironment runs random programs with limits that stand in the environment. It is not
+// parallel because it sets that.
+func TestLimitsOfEnvironment(t *testing.T) {
+	for i, l := range []limits{
+		{environment: true},
+		{attributes: 1, events: 0, links: 2, perEvent: 0, perLink: 1, length: 3, environment: true},
+		{attributes: 0, events: 2, links: 0, perEvent: 1, perLink: 0, length: -1, environment: true},
+		{attributes: -1, events: 1, links: -1, perEvent: 2, perLink: -1, length: 0, environment: true},
+		{attributes: 3, events: -1, links: 1, perEvent: -1, perLink: 2, length: 10, environment: true},
+	} {
+		t.Run(strconv.Itoa(i), func(t *testing.T) {
+			l.set(t)
+			check(t, everySecond(config{limits: l, encoding: true}))
+			for seed := range uint64(40) {
+				p := generate(fromSeed(seed))
+				p.config.limits = l
+				check(seedOf{t, seed}, p)
+			}
+		})
+	}
+}
+
+// everySecond makes a program of spans in each other, of which every second has an event and a link: what
+// one of them lost must not show in the next.
+func everySecond(c config) program {
+	const spans = 30
+	p := program{config: c}
+	for n := 1; n <= spans; n++ {
+		p.ops = append(p.ops, op{do: "start", span: n, from: "ctx", parent: n - 1})
+		if n%2 == 0 {
+			p.ops = append(p.ops, op{do: "event", span: n, name: "e"}, op{do: "link", span: n, links: []link{{to: 1}}})
+		}
+	}
+	for n := 1; n <= spans; n++ {
+		p.ops = append(p.ops, op{do: "end", span: n})
+	}
+	return p
 }
 
 // TestConcurrentSafePrograms runs those random programs again that write from several goroutines.

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"testing"
 
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
@@ -24,14 +25,35 @@ type config struct {
 	limits     limits
 	sampler    sampler
 	random     bool // trace ids are said to be random
+	encoding   bool // our exporter is one that encodes
 	resource   []kv
 	processors int  // how many
 	onStart    []op // what each processor does to a span in OnStart
 }
 
-// limits are those of a span, in the words of our package: 0 is the default, -1 is none.
+// limits are those of a span, in the words of our package: 0 is the default, and a negative number none.
 type limits struct {
 	attributes, events, links, perEvent, perLink, length, depth int
+	// environment says that they stand in the environment, where 0 is as small as it looks. There is no
+	// variable for the depth.
+	environment bool
+}
+
+// set puts the limits into the environment, if they belong there.
+func (l limits) set(t *testing.T) {
+	t.Helper()
+	if !l.environment {
+		return
+	}
+	for name, n := range map[string]int{
+		"OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT": l.attributes, "OTEL_SPAN_EVENT_COUNT_LIMIT": l.events, "OTEL_SPAN_LINK_COUNT_LIMIT": l.links,
+		"OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT": l.perEvent, "OTEL_LINK_ATTRIBUTE_COUNT_LIMIT": l.perLink,
+		"OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT": l.length,
+	} {
+		if n >= 0 {
+			t.Setenv(name, strconv.Itoa(n))
+		}
+	}
 }
 
 // sampler is a sampler of either library.

@@ -42,7 +42,7 @@ var simplerConfig = []func(c *config){
 	func(c *config) { c.processors = min(c.processors, 1) },
 	func(c *config) { c.processors = 0 },
 	func(c *config) { c.onStart = nil },
-	func(c *config) { c.limits = limits{} },
+	func(c *config) { c.limits = limits{environment: c.limits.environment} },
 	func(c *config) { c.limits.attributes = 0 },
 	func(c *config) { c.limits.events = 0 },
 	func(c *config) { c.limits.links = 0 },
@@ -51,6 +51,7 @@ var simplerConfig = []func(c *config){
 	func(c *config) { c.limits.length = 0 },
 	func(c *config) { c.limits.depth = 0 },
 	func(c *config) { c.random = false },
+	func(c *config) { c.encoding = false },
 	func(c *config) { c.resource = nil },
 	func(c *config) { c.resource = c.resource[:len(c.resource)/2] },
 	func(c *config) { c.resource = c.resource[len(c.resource)/2:] },
@@ -62,7 +63,11 @@ func shrink(p program, fails func(program) bool) program {
 		size = len(p.String())
 		for _, f := range simplerConfig {
 			q := p.clone()
-			if f(&q.config); q.String() != p.String() && fails(q) {
+			f(&q.config)
+			if q.config.limits.environment { // it stays as it is
+				q.config.limits = p.config.limits
+			}
+			if q.String() != p.String() && fails(q) {
 				p = q
 			}
 		}
