@@ -304,7 +304,8 @@ func TestPanicSameAsSDK(t *testing.T) {
 }
 
 // TestInvalidParentIsNone starts a span below half a span context. A span context without a span id is
-// not valid, so the span is the root of a new trace; the SDK keeps the trace id and the trace state.
+// not valid, so the span is the root of a new trace, which begins with the trace state; the SDK keeps the
+// trace id too.
 func TestInvalidParentIsNone(t *testing.T) {
 	t.Parallel()
 	half := fixed(trace.FlagsSampled).WithSpanID(trace.SpanID{})
@@ -315,7 +316,7 @@ func TestInvalidParentIsNone(t *testing.T) {
 	require.Len(t, spans, 1)
 	assert.Equal(t, trace.SpanContext{}, spans[0].parent)
 	assert.NotEqual(t, half.TraceID(), spans[0].sc.TraceID())
-	assert.Empty(t, spans[0].State)
+	assert.Equal(t, "vendor=1", spans[0].State)
 	assert.True(t, spans[0].sc.IsSampled())
 }
 
