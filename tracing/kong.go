@@ -250,10 +250,17 @@ func (r *record) removeAttribute(key attribute.Key) {
 // local root stands in, if it is open.
 func (t *Tracer) ActiveSpan(ctx context.Context) *Span {
 	s := t.spanIn(ctx)
-	if s == nil || s.local == nil || s.IsRecording() {
+	if s == nil || s.local == nil || !s.hasEnded() {
 		return s // one that was sampled out never ends, and is active all the same
 	}
 	return s.local.openAncestor(s.id)
+}
+
+// hasEnded says whether a span of a recorded local trace has ended.
+func (s *Span) hasEnded() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.rec == nil || s.rec == &abandoned
 }
 
 // spanIn returns the span in ctx, ended or not, if the tracer's provider made it, else nil.

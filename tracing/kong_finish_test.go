@@ -106,6 +106,28 @@ func TestKongActiveSpanThatWasSampledOut(t *testing.T) {
 	assert.Nil(t, tracer.RootSpan(ctx), "the trace is not recorded")
 }
 
+// The same below a span that is recorded: what is written to the active span must not land on the root.
+func TestKongActiveSpanThatWasSampledOutBelowARecordedOne(t *testing.T) {
+	t.Parallel()
+	p := newProvider(t)
+	on := p.NewTracer("on", tracing.WithTracerSampler(sampling.AlwaysOn()))
+	off := p.NewTracer("off", tracing.WithTracerSampler(sampling.AlwaysOff()))
+	ctx, root := on.StartSpan(context.Background(), "root")
+	ctx, s := off.StartSpan(ctx, "dropped")
+	for range 2 {
+		require.False(t, s.IsRecording())
+		assert.Same(t, s, off.ActiveSpan(ctx))
+		s.SetAttribute("a", 1)
+		s.Finish()
+	}
+	s.Release()
+	assert.Same(t, root, on.RootSpan(ctx))
+	assert.Empty(t, root.Snapshot().Attributes)
+	root.Finish()
+	assert.Zero(t, p.Stats().Open)
+	sumsHold(t, p)
+}
+
 func TestKongFinishTwice(t *testing.T) {
 	t.Parallel()
 	start := time.Unix(1_700_000_000, 0)

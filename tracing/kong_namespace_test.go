@@ -245,3 +245,19 @@ func TestKongNamespacesRetainNothing(t *testing.T) {
 		})
 	}
 }
+
+// Where no span is active because somebody said so, nothing arrives by itself, in any namespace.
+func TestKongClearedActiveSpanForgetsWhatArrived(t *testing.T) {
+	t.Parallel()
+	_, _, p := exporting(t)
+	kong, a, _ := namespaces(p)
+	ctx := trace.ContextWithRemoteSpanContext(context.Background(), remoteParent(true))
+	for name, tracer := range map[string]*tracing.Tracer{"default": kong, "other": a} {
+		_, joined := tracer.StartSpan(ctx, "joined")
+		assert.Equal(t, remoteParent(true).TraceID(), joined.SpanContext().TraceID(), name)
+		_, own := tracer.StartSpan(tracer.SetActiveSpan(ctx, nil), "own")
+		assert.NotEqual(t, remoteParent(true).TraceID(), own.SpanContext().TraceID(), name)
+		joined.Finish()
+		own.Finish()
+	}
+}

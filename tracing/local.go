@@ -419,6 +419,10 @@ func (lt *localTrace) abandonOpen(n *atomic.Uint64, u urgency) {
 	lt.sweep(0, math.MinInt64, u)
 }
 
-// abandoned is what the handle of an abandoned span holds in place of its record, so that its End
-// can be counted. It is never written to.
-var abandoned record
+// What a handle holds in place of a record: an abandoned span, so that its End can be counted; one that
+// the sampler dropped below a recorded one, so that it does not look as if it had ended. They are never
+// written to.
+var (
+	abandoned  = record{numbers: numbers{idle: true}}
+	sampledOut = record{numbers: numbers{idle: true}}
+)

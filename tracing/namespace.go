@@ -100,8 +100,10 @@ func (t *Tracer) startInNamespace(ctx context.Context, name string, o *startOpti
 	base := belowNodes(ctx) // the new span must hold on to no other one
 	// What the sampler and the processors see: a Go context that holds the parent.
 	below := trace.ContextWithSpan(base, nil)
-	if own, _ := ctx.Value(t.namespace).(*Span); own != nil {
+	if own, set := ctx.Value(t.namespace).(*Span); own != nil {
 		below = withActive(base, own)
+	} else if set {
+		// SetActiveSpan with nil: nothing is active.
 	} else if active != nil && active.SpanContext().IsRemote() {
 		below = trace.ContextWithSpan(base, active)
 	} else if r := remote.FromContext(ctx); r != nil && r.SpanContext.IsValid() {

@@ -49,6 +49,7 @@ type numbers struct {
 	ending    bool // End is calling OnEnding
 	ended     bool // finish has been through; the record is the local trace's
 	moved     bool // the open span moved to another record; this one holds nothing any more
+	idle      bool // abandoned or sampledOut: nothing is recorded
 	unlinked  bool // made by CreateSpan and not linked yet: the record is in no block's list
 	root      bool // the local root
 	withheld  withheldReason

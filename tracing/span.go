@@ -28,7 +28,7 @@ type Span struct {
 	id   spanID
 
 	mu  sync.Mutex // guards rec and, while it is not nil, what it points to
-	rec *record    // nil: not recording; &abandoned: ended from outside
+	rec *record    // nil: not recording; &abandoned: ended from outside; &sampledOut: never recorded
 }
 
 var (
@@ -45,7 +45,7 @@ func (s *Span) hold() *record {
 		return nil
 	}
 	s.mu.Lock()
-	if r := s.rec; r != nil && r != &abandoned {
+	if r := s.rec; r != nil && !r.idle {
 		return r
 	}
 	s.mu.Unlock()
@@ -265,7 +265,7 @@ func (s *Span) endWith(at time.Time, mono int64, after *record, u urgency) bool 
 	p := s.provider
 	s.mu.Lock()
 	r := s.rec
-	if r == nil || r == &abandoned || r.ending || r.unlinked {
+	if r == nil || r.idle || r.ending || r.unlinked {
 		switch {
 		case r == &abandoned && after == nil:
 			s.rec = nil
@@ -354,7 +354,7 @@ func (s *Span) Release() {
 	}
 	s.mu.Lock()
 	r := s.rec
-	if r == nil || r == &abandoned {
+	if r == nil || r.idle {
 		s.mu.Unlock()
 		return
 	}

@@ -239,6 +239,9 @@ func (t *Tracer) startChild(ctx, base context.Context, p *Provider, name string,
 	}
 	s := &Span{identity: id, base: base, id: p.newSpanID(ctx, id.traceID)}
 	if decision == sampling.Drop {
+		if lt != nil {
+			s.rec = &sampledOut
+		}
 		p.shardOf(s.id).unsampled.Add(1)
 		return s.asContext(), s
 	}
