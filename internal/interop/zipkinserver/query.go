@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+
+	"github.com/spandrel-go/spandrel/internal/interop/process"
 )
 
 // Span is a span as the server's API shows it. Times are in microseconds, since 1970 or long.
@@ -76,7 +78,7 @@ func (s *Server) Traces(ctx context.Context, query url.Values) ([][]Span, error)
 // WaitForTrace polls until the server has n spans of a trace or more, or ctx is done. In both cases it
 // returns those that are there.
 func (s *Server) WaitForTrace(ctx context.Context, id string, n int) (spans []Span, err error) {
-	err = poll(ctx, func() (bool, error) {
+	err = process.Poll(ctx, func() (bool, error) {
 		now, err := s.Trace(ctx, id)
 		if err != nil {
 			return false, err
@@ -92,7 +94,7 @@ func (s *Server) WaitForTrace(ctx context.Context, id string, n int) (spans []Sp
 
 // WaitForSpan polls until the server has a span, or ctx is done.
 func (s *Server) WaitForSpan(ctx context.Context, traceID, id string) (span Span, err error) {
-	err = poll(ctx, func() (bool, error) {
+	err = process.Poll(ctx, func() (bool, error) {
 		spans, err := s.Trace(ctx, traceID)
 		if err != nil {
 			return false, err

@@ -4,14 +4,11 @@ package zipkinserver
 
 import (
 	"context"
-	"errors"
-	"os"
 	"sync"
 	"testing"
-)
 
-// requireVariable names the environment variable that makes a missing server a failure.
-const requireVariable = "SPANDREL_REQUIRE_SERVERS"
+	"github.com/spandrel-go/spandrel/internal/interop/process"
+)
 
 // Shared is one server for all tests of a package, started when the first of them asks for it. The
 // zero value is ready.
@@ -32,12 +29,7 @@ func (s *Shared) Get(t testing.TB) *Server {
 		s.started = true
 		s.server, s.err = Start(context.Background())
 	}
-	switch {
-	case errors.Is(s.err, ErrMissing) && os.Getenv(requireVariable) != "1":
-		t.Skip(s.err)
-	case s.err != nil:
-		t.Fatal(s.err)
-	}
+	process.Check(t, s.err)
 	return s.server
 }
 

@@ -4,7 +4,7 @@
 
 // Only Linux ends a process together with the one that started it.
 
-package zipkinserver
+package process
 
 import "os/exec"
 
