@@ -46,11 +46,11 @@ func run(ctx context.Context, out io.Writer) error {
 	var log strings.Builder
 	request(ctx, &log, "/health")
 	request(ctx, &log, "/orders")
-	if _, err := io.WriteString(out, log.String()); err != nil {
+	if err := provider.Shutdown(ctx); err != nil {
 		return err
 	}
 
-	if err := provider.Shutdown(ctx); err != nil {
+	if _, err := io.WriteString(out, log.String()); err != nil {
 		return err
 	}
 	if err := traces.Render(out); err != nil {
