@@ -26,6 +26,11 @@ var (
 	otTraceIDHeader      = header{"ot-tracer-traceid", "Ot-Tracer-Traceid"}
 	otSpanIDHeader       = header{"ot-tracer-spanid", "Ot-Tracer-Spanid"}
 	otSampledHeader      = header{"ot-tracer-sampled", "Ot-Tracer-Sampled"}
+	awsHeader            = header{"x-amzn-trace-id", "X-Amzn-Trace-Id"}
+	gcpHeader            = header{"x-cloud-trace-context", "X-Cloud-Trace-Context"}
+	instanaTraceIDHeader = header{"x-instana-t", "X-Instana-T"}
+	instanaSpanIDHeader  = header{"x-instana-s", "X-Instana-S"}
+	instanaLevelHeader   = header{"x-instana-l", "X-Instana-L"}
 	requestIDHeader      = header{"x-request-id", "X-Request-Id"}
 )
 

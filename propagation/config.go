@@ -16,21 +16,21 @@ import (
 // The zero value reads W3C and B3 and writes both, because a service seldom knows what stands behind
 // it: Envoy's Zipkin tracer reads only B3, its OpenTelemetry tracer only W3C.
 type Config struct {
-	// Extract lists the formats to read, in order: "w3c", "b3", "jaeger", "ot". The first that yields a
-	// valid trace id and span id wins; if none does, the first that yields a decision. Nil means
-	// [w3c, b3], an empty list that nothing is read but x-request-id.
+	// Extract lists the formats to read, in order: "w3c", "b3", "jaeger", "ot", "aws", "gcp", "instana".
+	// The first that yields a valid trace id and span id wins; if none does, the first that yields a
+	// decision. Nil means [w3c, b3], an empty list that nothing is read but x-request-id.
 	Extract []string `yaml:"extract" json:"extract"`
 	// Inject lists the formats to write, in any order: "preserve", "w3c", "b3", "b3-single", "jaeger",
-	// "ot". preserve stands for the format that was read, or DefaultFormat when none was. Nil means
-	// [preserve, w3c, b3]: traceparent and x-b3-* always, and b3 if that is what arrived. An empty list
-	// means that nothing is written but x-request-id.
+	// "ot", "aws", "gcp", "instana". preserve stands for the format that was read, or DefaultFormat when
+	// none was. Nil means [preserve, w3c, b3]: traceparent and x-b3-* always, and b3 if that is what
+	// arrived. An empty list means that nothing is written but x-request-id.
 	Inject []string `yaml:"inject" json:"inject"`
 	// Clear lists names of headers, in any case, that Inject removes before it writes; one that is
 	// also written is there afterwards. Only a HeaderCarrier and a carrier with a method Delete(string)
 	// can remove. Nil means none.
 	Clear []string `yaml:"clear" json:"clear"`
-	// DefaultFormat is what preserve writes if nothing was read: "w3c", "b3", "b3-single", "jaeger" or
-	// "ot". Empty means w3c.
+	// DefaultFormat is what preserve writes if nothing was read: any of those that Inject lists but
+	// preserve itself. Empty means w3c.
 	DefaultFormat string `yaml:"default_format" json:"default_format"`
 }
 
@@ -66,6 +66,9 @@ const (
 	formatB3Single
 	formatJaeger
 	formatOT
+	formatAWS
+	formatGCP
+	formatInstana
 	// formatRequestID is no format that a Config can name; its refusals are counted like those of one.
 	formatRequestID
 	numFormats
@@ -73,11 +76,13 @@ const (
 
 const preserve = "preserve"
 
-var formatNames = [numFormats]string{"w3c", "b3", "b3-single", "jaeger", "ot", "x-request-id"}
+var formatNames = [numFormats]string{"w3c", "b3", "b3-single", "jaeger", "ot", "aws", "gcp", "instana", "x-request-id"}
 
 var (
-	extractable = []format{formatW3C, formatB3, formatJaeger, formatOT}
-	injectable  = []format{formatW3C, formatB3, formatB3Single, formatJaeger, formatOT}
+	extractable = []format{formatW3C, formatB3, formatJaeger, formatOT, formatAWS, formatGCP, formatInstana}
+	injectable  = []format{
+		formatW3C, formatB3, formatB3Single, formatJaeger, formatOT, formatAWS, formatGCP, formatInstana,
+	}
 )
 
 // formatSet is a set of formats, one bit each.

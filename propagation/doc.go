@@ -19,16 +19,29 @@
 // # Formats
 //
 //   - "w3c" is traceparent and tracestate, read strictly as the W3C Trace Context specification asks.
+//
 //   - "b3" is Zipkin's format. It reads both encodings, the x-b3-* headers and the b3 header, and
 //     writes the x-b3-* headers. It is read leniently: whatever Kong, Envoy, Zipkin's,
 //     OpenTelemetry's and Datadog's libraries write.
+//
 //   - "b3-single" writes the b3 header. It has no reader of its own, as in Kong.
+//
 //   - "jaeger" is uber-trace-id, of Jaeger's client libraries. Zeros in front of ids may be missing,
 //     and the value may be URL-encoded, as some of those write it. It carries the debug flag.
+//
 //   - "ot" is ot-tracer-traceid, -spanid and -sampled, of OpenTracing's basic tracers. Its readers
 //     expect trace ids of 64 bits: one of 128 bits is written whole only where it arrived so, and
 //     loses its first half otherwise. Use it beside another format, and only for services that read
 //     no other.
+//
+//   - "aws" is x-amzn-trace-id, of AWS X-Ray. A header without a Parent, as a load balancer sends it,
+//     holds no span to join. What others put into the header, such as Lambda's Lineage, goes on in it.
+//
+//   - "gcp" is x-cloud-trace-context, of Google Cloud. Without options the decision is left to us; Kong
+//     takes that for a deny.
+//
+//   - "instana" is x-instana-t, -s and -l. A level of 0 is a deny, with ids or without. A level of 1
+//     without ids, which every browser sends, is no decision.
 //
 // The baggage headers of jaeger and ot are neither read nor written: baggage has a header of its own,
 // and OpenTelemetry a propagator for it.

@@ -23,6 +23,7 @@ var environmentFormats = []struct{ value, extract, inject string }{
 	{"b3multi", "b3", "b3"},
 	{"jaeger", "jaeger", "jaeger"},
 	{"ottrace", "ot", "ot"},
+	{"xray", "aws", "aws"},
 }
 
 // FromEnvironment makes the propagator that the environment variable OTEL_PROPAGATORS asks for, as
@@ -30,7 +31,7 @@ var environmentFormats = []struct{ value, extract, inject string }{
 //
 //   - tracecontext: the format w3c of this package;
 //   - b3 and b3multi: both read b3, the one writes b3-single and the other b3;
-//   - jaeger and ottrace: the formats jaeger and ot;
+//   - jaeger, ottrace and xray: the formats jaeger, ot and aws;
 //   - baggage: OpenTelemetry's own propagator of the baggage header;
 //   - none: nothing at all is read or written, whatever else is on the list.
 //
@@ -39,8 +40,7 @@ var environmentFormats = []struct{ value, extract, inject string }{
 // x-request-id is carried as by any [Propagator], except with none.
 //
 // The default, for an empty variable as well, is tracecontext,baggage. A value that is not known is
-// left out with a warning; if none is left that is, the default applies. xray is among those: there
-// is no such format here yet.
+// left out with a warning; if none is left that is, the default applies.
 //
 // It returns an error only if an option is bad. [New] with a [Config] does the same from code.
 func FromEnvironment(opts ...Option) (otelprop.TextMapPropagator, error) {

@@ -62,6 +62,16 @@ func (f *fields) setIDs(traceID, spanID, parent string) reason {
 	return reasonNone
 }
 
+// isPrintable reports whether s can stand in a header: visible characters of ASCII and spaces.
+func isPrintable(s string) bool {
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] > '~' {
+			return false
+		}
+	}
+	return true
+}
+
 // parseDecision reads a header that has a decision as its value. It reports false for one that
 // nobody writes; words are of older writers.
 func parseDecision(s string) (d Decision, ok bool) {

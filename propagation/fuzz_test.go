@@ -5,7 +5,9 @@ package propagation_test
 import (
 	"context"
 	"encoding/hex"
+	"fmt"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -25,10 +27,15 @@ var (
 	b3TraceIDPattern = regexp.MustCompile(`^(?i:[0-9a-f]{32}|[0-9a-f]{16})$`)
 	jaegerPattern    = regexp.MustCompile(
 		`^(?i:([0-9a-f]{1,32})(?::|%3a)([0-9a-f]{1,16})(?::|%3a)([0-9a-f]+)(?::|%3a)([0-9a-f]{1,2}))$`)
-	b3SpanIDPattern = regexp.MustCompile(`^(?i:[0-9a-f]{16})$`)
-	truePattern     = regexp.MustCompile(`^(?:true|True|TRUE)$`)
-	falsePattern    = regexp.MustCompile(`^(?:false|False|FALSE)$`)
-	zerosPattern    = regexp.MustCompile(`^0*$`)
+	awsRootPattern   = regexp.MustCompile(`^1-((?i)[0-9a-f]{8})-((?i)[0-9a-f]{24})$`)
+	awsFieldPattern  = regexp.MustCompile(`^[ \t]*([^=]*?)[ \t]*=[ \t]*((?s:.*?))[ \t]*$`)
+	printablePattern = regexp.MustCompile(`^[ -~]*$`)
+	gcpPattern       = regexp.MustCompile(`^([0-9a-f]{32})/([0-9]{1,20})(?:;o=([0-9]))?$`)
+	digitsPattern    = regexp.MustCompile(`^(?i:[0-9a-f]{1,32})$`)
+	b3SpanIDPattern  = regexp.MustCompile(`^(?i:[0-9a-f]{16})$`)
+	truePattern      = regexp.MustCompile(`^(?:true|True|TRUE)$`)
+	falsePattern     = regexp.MustCompile(`^(?:false|False|FALSE)$`)
+	zerosPattern     = regexp.MustCompile(`^0*$`)
 )
 
 // simple is what the second implementation reads.
@@ -235,6 +242,160 @@ func FuzzOT(f *testing.F) {
 		checkStats(t, p, want == simple{} && traceID+spanID+sampled != "")
 		if want.spanID != "" {
 			roundTrip(t, got, "ot")
+		}
+	})
+}
+
+func simpleAWS(value string) (s simple, others string, refused bool) {
+	var root, parent string
+	var kept []string
+	for _, part := range strings.Split(value, ";") {
+		m := awsFieldPattern.FindStringSubmatch(part)
+		if m == nil {
+			continue
+		}
+		switch m[1] {
+		case "Root":
+			if !awsRootPattern.MatchString(m[2]) {
+				return simple{}, "", true
+			}
+			root = strings.ReplaceAll(m[2][1:], "-", "")
+		case "Parent":
+			if !b3SpanIDPattern.MatchString(m[2]) {
+				return simple{}, "", true
+			}
+			parent = m[2]
+		case "Sampled":
+			s.decision = map[string]propagation.Decision{"1": propagation.Accept, "0": propagation.Deny}[m[2]]
+		case "Self", "":
+		default:
+			part = strings.Trim(part, " \t")
+			if len(strings.Join(kept, ";"))+len(part) < 512 && printablePattern.MatchString(part) {
+				kept = append(kept, part)
+			}
+		}
+		if root != "" && zerosPattern.MatchString(root) || parent != "" && zerosPattern.MatchString(parent) {
+			return simple{}, "", true
+		}
+	}
+	switch {
+	case parent == "":
+		return s, "", false
+	case root == "":
+		return simple{}, "", true
+	}
+	s.setB3IDs(root, parent, "")
+	if s.decision == propagation.Accept {
+		s.flags = trace.FlagsSampled
+	}
+	return s, strings.Join(kept, ";"), false
+}
+
+func FuzzAWS(f *testing.F) {
+	good := awsRoot + ";Parent=" + spanHex
+	for _, value := range []string{
+		good + ";Sampled=1", "Sampled=0;Self=1-2-3; Parent = " + spanHex + ";Lineage=a:0;X=;" + awsRoot, good + ";Sampled=?;;=;a", "Sampled=0",
+		awsRoot + ";Sampled=1;A=b", "Root=1-00000000-000000000000000000000000;" + good, good + ";Sampled=2;a=\x7f", strings.ToUpper(good), "", ";", "Root", "Parent=",
+		good + ";a=" + strings.Repeat("b", 509), good + ";a=" + strings.Repeat("b", 510),
+	} {
+		f.Add(value)
+	}
+	f.Fuzz(func(t *testing.T, value string) {
+		p, err := propagation.New(propagation.Config{Extract: everyFormat})
+		require.NoError(t, err)
+		got := extract(p, otelprop.MapCarrier{"x-amzn-trace-id": value})
+		want, others, refused := simpleAWS(value)
+		require.Equal(t, want, simpleOf(got), "%q", value)
+		require.Equal(t, others, got.AWSFields, "%q", value)
+		checkStats(t, p, refused)
+		if want.spanID != "" {
+			roundTrip(t, got, "aws")
+		}
+	})
+}
+
+func simpleGCP(value string) (s simple) {
+	m := gcpPattern.FindStringSubmatch(value)
+	if m == nil {
+		return simple{}
+	}
+	id, err := strconv.ParseUint(m[2], 10, 64)
+	if err != nil {
+		return simple{}
+	}
+	if m[3] != "" {
+		s.decision = propagation.Deny
+		if (m[3][0]-'0')%2 == 1 {
+			s.decision = propagation.Accept
+		}
+	}
+	if s.setB3IDs(m[1], fmt.Sprintf("%016x", id), "") && s.decision == propagation.Accept {
+		s.flags = trace.FlagsSampled
+	}
+	return s
+}
+
+func FuzzGCP(f *testing.F) {
+	for _, value := range []string{
+		traceHex + "/" + spanDecimal + ";o=1", traceHex + "/1", traceHex + "/0;o=3", traceHex + "/18446744073709551616;o=0",
+		traceHex + "/18446744073709551615;o=0", traceHex + "/99999999999999999999", traceHex + "/100000000000000000000", "/;", "", traceHex + ";o=1",
+		strings.Repeat("0", 32) + "/1;o=1", traceHex + "/1;o=", traceHex + "/1;", strings.ToUpper(traceHex) + "/1", traceHex + "/-1",
+	} {
+		f.Add(value)
+	}
+	f.Fuzz(func(t *testing.T, value string) {
+		p, err := propagation.New(propagation.Config{Extract: everyFormat})
+		require.NoError(t, err)
+		got := extract(p, otelprop.MapCarrier{"x-cloud-trace-context": value})
+		want := simpleGCP(value)
+		require.Equal(t, want, simpleOf(got), "%q", value)
+		checkStats(t, p, want.spanID == "" && value != "")
+		if want.spanID != "" {
+			roundTrip(t, got, "gcp")
+		}
+	})
+}
+
+func simpleInstana(traceID, spanID, level string) (s simple) {
+	if strings.HasPrefix(level, "1") {
+		s.decision = propagation.Accept
+	} else if strings.HasPrefix(level, "0") {
+		s.decision = propagation.Deny
+	}
+	ids := digitsPattern.MatchString(traceID) && digitsPattern.MatchString(spanID) && len(spanID) <= 16
+	if !ids || !s.setB3IDs(pad(traceID, 32), pad(spanID, 16), "") {
+		if s.decision == propagation.Accept {
+			s.decision = propagation.Defer
+		}
+		return s
+	}
+	if len(traceID) <= 16 {
+		s.bits = 64
+	}
+	if s.decision == propagation.Accept {
+		s.flags = trace.FlagsSampled
+	}
+	return s
+}
+
+func FuzzInstana(f *testing.F) {
+	f.Add(traceHex, spanHex, "1")
+	f.Add(shortHex, strings.ToUpper(spanHex), "0")
+	f.Add("abc", "1", "1,correlationType=web;correlationId=1234567890abcdef")
+	f.Add(traceHex, "", "5")
+	f.Add("", "", "0")
+	f.Add("", "", "1")
+	f.Add("0", spanHex, "1")
+	f.Add(traceHex+"0", spanHex, "\x00")
+	f.Fuzz(func(t *testing.T, traceID, spanID, level string) {
+		p, err := propagation.New(propagation.Config{Extract: everyFormat})
+		require.NoError(t, err)
+		got := extract(p, otelprop.MapCarrier{"x-instana-t": traceID, "x-instana-s": spanID, "x-instana-l": level})
+		want := simpleInstana(traceID, spanID, level)
+		require.Equal(t, want, simpleOf(got))
+		checkStats(t, p, want.spanID == "" && traceID+spanID != "")
+		if want != (simple{}) {
+			roundTrip(t, got, "instana")
 		}
 	})
 }

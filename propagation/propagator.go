@@ -69,6 +69,15 @@ func fieldsOf(c config) []string {
 	if set.has(formatOT) {
 		fields = append(fields, otTraceIDHeader.lower, otSpanIDHeader.lower, otSampledHeader.lower)
 	}
+	if set.has(formatAWS) {
+		fields = append(fields, awsHeader.lower)
+	}
+	if set.has(formatGCP) {
+		fields = append(fields, gcpHeader.lower)
+	}
+	if set.has(formatInstana) {
+		fields = append(fields, instanaTraceIDHeader.lower, instanaSpanIDHeader.lower, instanaLevelHeader.lower)
+	}
 	return append(fields, requestIDHeader.lower)
 }
 
@@ -94,6 +103,12 @@ func (p *Propagator) Extract(ctx context.Context, carrier otelprop.TextMapCarrie
 			p.extractJaeger(&src, &in)
 		case formatOT:
 			p.extractOT(&src, &in)
+		case formatAWS:
+			p.extractAWS(&src, &in)
+		case formatGCP:
+			p.extractGCP(&src, &in)
+		case formatInstana:
+			p.extractInstana(&src, &in)
 		}
 		if in.SpanContext.IsValid() {
 			found = in
@@ -130,6 +145,7 @@ type outgoing struct {
 	decision    Decision
 	debug       bool
 	traceIDBits int // as the trace id arrived; 0 if it did not
+	awsFields   string
 }
 
 // texts holds what is written of an outgoing, all substrings of one string.
@@ -138,6 +154,7 @@ type texts struct {
 	traceID, spanID, parent string
 	b3Single, jaeger        string
 	otTraceID               string
+	aws, gcp                string
 	requestID               string
 }
 
@@ -187,6 +204,15 @@ func (p *Propagator) Inject(ctx context.Context, carrier otelprop.TextMapCarrier
 	if set.has(formatOT) {
 		injectOT(&dst, &out, &t)
 	}
+	if t.aws != "" {
+		dst.set(&awsHeader, t.aws)
+	}
+	if t.gcp != "" {
+		dst.set(&gcpHeader, t.gcp)
+	}
+	if set.has(formatInstana) {
+		injectInstana(&dst, &out, &t)
+	}
 	if t.requestID != "" {
 		dst.set(&requestIDHeader, t.requestID)
 	}
@@ -204,6 +230,7 @@ func newOutgoing(sc trace.SpanContext, r *Remote) outgoing {
 			decision:    r.Decision,
 			debug:       r.Debug,
 			traceIDBits: r.TraceIDBits,
+			awsFields:   r.AWSFields,
 		}
 	}
 	out := outgoing{spanContext: sc, decision: Deny}
@@ -214,6 +241,7 @@ func newOutgoing(sc trace.SpanContext, r *Remote) outgoing {
 	}
 	if joined {
 		out.traceIDBits = r.TraceIDBits
+		out.awsFields = r.AWSFields
 	}
 	return out
 }
@@ -233,7 +261,7 @@ func newTexts(out *outgoing, set formatSet, requestID bool) (t texts) {
 	if !out.spanContext.IsValid() {
 		return t
 	}
-	var buf [traceparentLen + 2*8 + b3SingleMax + jaegerMax + uuidLen]byte
+	var buf [traceparentLen + 2*8 + b3SingleMax + jaegerMax + awsMax + gcpMax + uuidLen]byte
 	b := appendTraceparent(buf[:0], &out.spanContext)
 	if out.parent.IsValid() {
 		b = appendHex(b, out.parent[:])
@@ -248,6 +276,14 @@ func newTexts(out *outgoing, set formatSet, requestID bool) (t texts) {
 		b = appendJaeger(b, out)
 	}
 	jaegerEnd := len(b)
+	if set.has(formatAWS) {
+		b = appendAWS(b, out)
+	}
+	awsEnd := len(b)
+	if set.has(formatGCP) {
+		b = appendGCP(b, out)
+	}
+	gcpEnd := len(b)
 	if requestID {
 		b = appendUUID(b, out.spanContext.TraceID())
 	}
@@ -266,6 +302,8 @@ func newTexts(out *outgoing, set formatSet, requestID bool) (t texts) {
 	t.parent = s[traceparentLen:parentEnd]
 	t.b3Single = s[parentEnd:singleEnd]
 	t.jaeger = s[singleEnd:jaegerEnd]
-	t.requestID = s[jaegerEnd:]
+	t.aws = s[jaegerEnd:awsEnd]
+	t.gcp = s[awsEnd:gcpEnd]
+	t.requestID = s[gcpEnd:]
 	return t
 }

@@ -218,7 +218,7 @@ func TestSpec_OT_Propagator(t *testing.T) {
 func TestSpec_TextMapPropagator(t *testing.T) {
 	t.Parallel()
 	var p otelprop.TextMapPropagator = newPropagator(t, propagation.Config{
-		Extract: everyFormat, Inject: []string{"w3c", "b3", "b3-single", "jaeger", "ot"},
+		Extract: everyFormat, Inject: writtenFormats,
 	})
 	ctx := startSpan(t, context.Background(), true)
 	for _, name := range p.Fields() {
@@ -226,7 +226,7 @@ func TestSpec_TextMapPropagator(t *testing.T) {
 	}
 	carrier := otelprop.MapCarrier{}
 	p.Inject(ctx, carrier)
-	assert.Len(t, carrier, 10)
+	assert.Len(t, carrier, 15)
 	for name, value := range carrier {
 		assert.Equal(t, strings.ToLower(name), name)
 		assert.Regexp(t, `^[\x21-\x7e]+$`, value, name)
@@ -243,7 +243,7 @@ func TestSpec_Fields(t *testing.T) {
 	debug := []string{"b3", traceHex + "-" + spanHex + "-d-" + parentHex, "x-request-id", traceUUID}
 	stateful := []string{"traceparent", "00-" + traceHex + "-" + spanHex + "-01", "tracestate", "a=1"}
 	for _, inject := range [][]string{
-		nil, {}, {"w3c"}, {"b3"}, {"b3-single"}, {"jaeger"}, {"ot"}, {"preserve"}, {"w3c", "b3", "b3-single", "jaeger", "ot"},
+		nil, {}, {"w3c"}, {"b3"}, {"b3-single"}, {"jaeger"}, {"ot"}, {"aws"}, {"gcp"}, {"instana"}, {"preserve"}, writtenFormats,
 	} {
 		p := newPropagator(t, propagation.Config{Extract: everyFormat, Inject: inject})
 		set := map[string]bool{}
@@ -257,7 +257,7 @@ func TestSpec_Fields(t *testing.T) {
 				assert.Contains(t, p.Fields(), name)
 			}
 		}
-		if len(inject) == 5 { // everything that is on the list can happen
+		if len(inject) == len(writtenFormats) { // everything that is on the list can happen
 			assert.Len(t, set, len(p.Fields()))
 		}
 	}
@@ -319,6 +319,7 @@ func TestSpec_OTEL_PROPAGATORS(t *testing.T) {
 		"TraceContext, tracecontext": "traceparent tracestate x-request-id",
 		"b3,b3":                      "b3 x-request-id",
 		"jaeger,ottrace":             "uber-trace-id ot-tracer-traceid ot-tracer-spanid ot-tracer-sampled x-request-id",
+		"xray":                       "x-amzn-trace-id x-request-id",
 		"none":                       "",
 		"unheard-of,b3multi":         "x-b3-traceid x-b3-spanid x-b3-parentspanid x-b3-sampled x-b3-flags x-request-id",
 	} {

@@ -13,7 +13,8 @@ type Stats struct {
 
 // Malformed says how often headers of one format were refused for one reason.
 type Malformed struct {
-	// Format is "w3c", "b3", "b3-single" (the b3 header), "jaeger", "ot" or "x-request-id".
+	// Format is "w3c", "b3", "b3-single" (the b3 header), "jaeger", "ot", "aws", "gcp", "instana" or
+	// "x-request-id".
 	Format string
 	// Reason is one of
 	//   - "length": a header or an id is too short or too long;
@@ -23,9 +24,11 @@ type Malformed struct {
 	//   - "incomplete": a trace id without a span id, or the other way round; less than the four parts
 	//     of an uber-trace-id;
 	//   - "duplicate": two traceparent headers;
-	//   - "decision": x-b3-sampled, x-b3-flags or ot-tracer-sampled has no value that we know; it was
-	//     ignored, the ids were not;
-	//   - "tracestate": a malformed tracestate was dropped, its traceparent was not.
+	//   - "decision": x-b3-sampled, x-b3-flags, ot-tracer-sampled, x-instana-l or the Sampled of
+	//     x-amzn-trace-id has no value that we know; it was ignored, the ids were not;
+	//   - "tracestate": a malformed tracestate was dropped, its traceparent was not;
+	//   - "fields": a field of others in x-amzn-trace-id was dropped, because it has other characters than
+	//     printable ones or because there are more than 512 bytes of them.
 	Reason string
 	Count  uint64
 }
@@ -43,11 +46,13 @@ const (
 	reasonDuplicate
 	reasonDecision
 	reasonTraceState
+	reasonFields
 	numReasons
 )
 
 var reasonNames = [numReasons]string{
 	"", "length", "syntax", "version", "zero id", "incomplete", "duplicate", "decision", "tracestate",
+	"fields",
 }
 
 // counters counts refusals. Each is monotone; together they are no snapshot of one moment.

@@ -41,11 +41,14 @@ type Remote struct {
 	// Debug says that the caller forces this trace through all samplers (X-B3-Flags: 1). It implies
 	// Decision == Accept.
 	Debug bool
-	// Format names the format that was read: "w3c", "b3", "b3-single", "jaeger", "ot", or "" when only
-	// a request id arrived.
+	// Format names the format that was read: "w3c", "b3", "b3-single", "jaeger", "ot", "aws",
+	// "gcp", "instana", or "" when only a request id arrived.
 	Format string
 	// TraceIDBits is the width of the trace id as it came, 64 or 128; 0 without an id.
 	TraceIDBits int
+	// AWSFields holds the fields of x-amzn-trace-id that are not X-Ray's own, with ; between them, such as
+	// Lineage=a87bd80c:0. They are forwarded in that header. At most 512 bytes.
+	AWSFields string
 	// RequestID is the x-request-id header byte for byte, or "".
 	RequestID string
 }
