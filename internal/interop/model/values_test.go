@@ -137,8 +137,11 @@ var times = []time.Time{
 	{},                         // the present
 }
 
+// present is the index of the present in times.
+var present = len(times) - 1
+
 func timeAt(i int) time.Time {
-	if i == len(times)-1 {
+	if i == present {
 		return time.Now()
 	}
 	return times[i]
