@@ -4,6 +4,7 @@ package propagation
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"strconv"
@@ -54,6 +55,8 @@ type config struct {
 	preserve      bool
 	clear         []header
 	defaultFormat format
+	defaultOrder  bool // Extract was not given
+	forcedLimit   *int // nil: none
 	logger        *slog.Logger
 }
 
@@ -109,6 +112,10 @@ func newConfig(cfg Config, opts []Option) (config, error) {
 	if c.logger == nil {
 		return config{}, errors.New("propagation: WithLogger: logger is nil")
 	}
+	if c.forcedLimit != nil && *c.forcedLimit < 0 {
+		return config{}, fmt.Errorf("propagation: WithForcedSamplingLimit: %d is negative", *c.forcedLimit)
+	}
+	c.defaultOrder = cfg.Extract == nil
 	if cfg.Extract != nil {
 		c.extract = make([]format, len(cfg.Extract))
 		for i, name := range cfg.Extract {

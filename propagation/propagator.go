@@ -20,6 +20,8 @@ type Propagator struct {
 	config
 	fields    []string
 	malformed counters
+	conflicts conflicts
+	forced    forced
 }
 
 var _ otelprop.TextMapPropagator = (*Propagator)(nil)
@@ -81,11 +83,34 @@ func fieldsOf(c config) []string {
 	return append(fields, requestIDHeader.lower)
 }
 
+// read reads the headers of one format.
+func (p *Propagator) read(f format, src *source, in *Remote) {
+	switch f {
+	case formatW3C:
+		p.extractW3C(src, in)
+	case formatB3:
+		p.extractB3(src, in)
+	case formatJaeger:
+		p.extractJaeger(src, in)
+	case formatOT:
+		p.extractOT(src, in)
+	case formatAWS:
+		p.extractAWS(src, in)
+	case formatGCP:
+		p.extractGCP(src, in)
+	case formatInstana:
+		p.extractInstana(src, in)
+	}
+}
+
 // Extract reads the carrier and returns ctx with what it found: the caller's span context as remote
 // span context, under OpenTelemetry's key, so that a tracer of any provider joins the trace; and a
 // [Remote] beside it. What stood in ctx before, even a span of this process, gives way to ids that
 // arrived. A decision without ids, or a request id, is kept as a Remote and leaves the span in ctx
 // as it is. If the carrier holds nothing usable ctx is returned as it was.
+//
+// Where headers of several formats name different traces, the span that starts here joins the first,
+// in the order of the configuration, and links to the others.
 func (p *Propagator) Extract(ctx context.Context, carrier otelprop.TextMapCarrier) context.Context {
 	if carrier == nil {
 		return ctx
@@ -93,31 +118,24 @@ func (p *Propagator) Extract(ctx context.Context, carrier otelprop.TextMapCarrie
 	src := newSource(carrier)
 	var found Remote
 	for _, f := range p.extract {
+		joined := found.SpanContext.IsValid()
+		if joined && !src.names(f) {
+			continue
+		}
 		var in Remote
-		switch f {
-		case formatW3C:
-			p.extractW3C(&src, &in)
-		case formatB3:
-			p.extractB3(&src, &in)
-		case formatJaeger:
-			p.extractJaeger(&src, &in)
-		case formatOT:
-			p.extractOT(&src, &in)
-		case formatAWS:
-			p.extractAWS(&src, &in)
-		case formatGCP:
-			p.extractGCP(&src, &in)
-		case formatInstana:
-			p.extractInstana(&src, &in)
-		}
-		if in.SpanContext.IsValid() {
+		p.read(f, &src, &in)
+		switch {
+		case !in.SpanContext.IsValid():
+			if !joined && found.Decision == Defer && in.Decision != Defer {
+				found = in
+			}
+		case !joined:
 			found = in
-			break
-		}
-		if found.Decision == Defer && in.Decision != Defer {
-			found = in
+		case !sameIDs(&found, &in):
+			p.disagree(&src, &found, in)
 		}
 	}
+	p.cap(&found)
 	requestID := p.readRequestID(&src)
 	if !found.SpanContext.IsValid() && found.Decision == Defer {
 		if requestID == "" {

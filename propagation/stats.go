@@ -9,6 +9,16 @@ type Stats struct {
 	// Malformed lists the headers that were refused, by format and reason, in a fixed order. What
 	// never happened is not in it.
 	Malformed []Malformed
+	// Conflicts lists how often headers of two formats named different traces.
+	Conflicts []Conflict
+	// Capped counts decisions to sample that [WithForcedSamplingLimit] took back.
+	Capped uint64
+}
+
+// Conflict says how often the trace of one format was joined while that of another was linked.
+type Conflict struct {
+	Joined, Linked string // names of formats
+	Count          uint64
 }
 
 // Malformed says how often headers of one format were refused for one reason.
@@ -69,6 +79,12 @@ func (p *Propagator) Stats() Stats {
 				s.Malformed = append(s.Malformed, Malformed{Format: formatNames[f], Reason: reasonNames[r], Count: n})
 			}
 		}
+		for linked := range p.conflicts[f] {
+			if n := p.conflicts[f][linked].Load(); n > 0 {
+				s.Conflicts = append(s.Conflicts, Conflict{Joined: formatNames[f], Linked: formatNames[linked], Count: n})
+			}
+		}
 	}
+	s.Capped = p.forced.capped.Load()
 	return s
 }

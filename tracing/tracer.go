@@ -427,12 +427,27 @@ func (t *Tracer) record(ctx, base context.Context, p *Provider, name string, o *
 	lt.debug = arrived != nil && arrived.Debug
 	if o.unlinked {
 		lt.startUnlinked(s, nil, t.scope, spanKind(o.kind), withheld)
+		s.addArrived(arrived)
 		s.beginUnlinked(o, result)
 		return s.asContext(), s
 	}
 	lt.startRoot(name, t.scope, unixNano(o.at), spanKind(o.kind), withheld)
+	s.addArrived(arrived)
 	s.begin(ctx, o, result)
 	return s.asContext(), s
+}
+
+// formatKey says on a link which header format named the other trace.
+const formatKey attribute.Key = "propagation.format"
+
+// addArrived links to the traces that headers named beside the one that is joined.
+func (s *Span) addArrived(arrived *remote.Remote) {
+	if arrived == nil {
+		return
+	}
+	for _, l := range arrived.Links {
+		s.AddLink(trace.Link{SpanContext: l.SpanContext, Attributes: []attribute.KeyValue{formatKey.String(l.Format)}})
+	}
 }
 
 // begin records what Start was given and tells the processors.

@@ -51,6 +51,16 @@ type Remote struct {
 	AWSFields string
 	// RequestID is the x-request-id header byte for byte, or "".
 	RequestID string
+	// Links are the spans of other traces that headers of other formats named: the span that starts
+	// here links to them.
+	Links []Link
+}
+
+// Link is a span that headers named and that is not the parent.
+type Link struct {
+	SpanContext trace.SpanContext
+	// Format is the format that named it.
+	Format string
 }
 
 type key struct{}

@@ -11,6 +11,8 @@ import (
 	"go.opentelemetry.io/otel/codes"
 	otelpropagation "go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/spandrel-go/spandrel/propagation"
 )
 
 // serverErrors is the lowest status code that makes a server span an error.
@@ -80,15 +82,17 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func (h *handler) start(r *http.Request, name string, attrs []attribute.KeyValue) (context.Context, trace.Span) {
 	headers := otelpropagation.HeaderCarrier(r.Header)
-	if !h.public {
+	if h.trust == propagation.Trust {
 		ctx := h.propagator.Extract(r.Context(), headers)
 		return h.tracer.Start(ctx, name, h.serverKind, trace.WithAttributes(attrs...))
 	}
 
 	opts := []trace.SpanStartOption{h.serverKind, trace.WithAttributes(attrs...), trace.WithNewRoot()}
-	caller := trace.SpanContextFromContext(h.propagator.Extract(context.Background(), headers))
-	if caller.IsValid() {
-		opts = append(opts, trace.WithLinks(trace.Link{SpanContext: caller}))
+	if h.trust == propagation.Link {
+		caller := trace.SpanContextFromContext(h.propagator.Extract(context.Background(), headers))
+		if caller.IsValid() {
+			opts = append(opts, trace.WithLinks(trace.Link{SpanContext: caller}))
+		}
 	}
 	return h.tracer.Start(r.Context(), name, opts...)
 }

@@ -20,6 +20,7 @@ import (
 	otelpropagation "go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/spandrel-go/spandrel/propagation"
 	"github.com/spandrel-go/spandrel/tracing/tracehttp"
 )
 
@@ -432,14 +433,14 @@ func TestWithPropagatorReplacesDefault(t *testing.T) {
 	assert.False(t, only(t, rec).Parent.IsValid())
 }
 
-func TestWithPublicEndpoint(t *testing.T) {
+func TestWithTrustLink(t *testing.T) {
 	t.Parallel()
 	t.Run("links to the caller", func(t *testing.T) {
 		t.Parallel()
 		rec := newRecorder(t)
 		r := httptest.NewRequest(http.MethodGet, "/", http.NoBody)
 		r.Header.Set("Traceparent", traceparent)
-		handle(t, rec, nothing, r, tracehttp.WithPublicEndpoint())
+		handle(t, rec, nothing, r, tracehttp.WithTrust(propagation.Link))
 		d := only(t, rec)
 		assert.False(t, d.Parent.IsValid())
 		assert.NotEqual(t, "0af7651916cd43dd8448eb211c80319c", d.SpanContext.TraceID().String())
@@ -449,9 +450,25 @@ func TestWithPublicEndpoint(t *testing.T) {
 	t.Run("no caller", func(t *testing.T) {
 		t.Parallel()
 		rec := newRecorder(t)
-		handle(t, rec, nothing, httptest.NewRequest(http.MethodGet, "/", http.NoBody), tracehttp.WithPublicEndpoint())
+		handle(t, rec, nothing, httptest.NewRequest(http.MethodGet, "/", http.NoBody), tracehttp.WithTrust(propagation.Link))
 		assert.Empty(t, only(t, rec).Links)
 	})
+}
+
+func TestWithTrustIgnore(t *testing.T) {
+	t.Parallel()
+	rec := newRecorder(t)
+	r := httptest.NewRequest(http.MethodGet, "/", http.NoBody)
+	r.Header.Set("Traceparent", traceparent)
+	r.Header.Set("X-Request-Id", "strangers-own")
+	h := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		assert.NotEqual(t, "strangers-own", propagation.RequestIDFromContext(r.Context()))
+	})
+	handle(t, rec, h, r, tracehttp.WithTrust(propagation.Ignore))
+	d := only(t, rec)
+	assert.False(t, d.Parent.IsValid())
+	assert.Empty(t, d.Links)
+	assert.NotEqual(t, "0af7651916cd43dd8448eb211c80319c", d.SpanContext.TraceID().String())
 }
 
 func TestHandlerFilter(t *testing.T) {

@@ -28,7 +28,7 @@ type config struct {
 	tracer     trace.Tracer
 	propagator otelpropagation.TextMapPropagator
 	filters    []func(*http.Request) bool
-	public     bool
+	trust      propagation.TrustPolicy
 
 	serverKind, clientKind trace.SpanStartOption // made once: each making allocates
 }
@@ -100,11 +100,11 @@ func WithFilter(f func(*http.Request) bool) Option {
 	})
 }
 
-// WithPublicEndpoint is for a [NewHandler] that strangers can reach, without a gateway in front. A
-// caller's headers then choose neither the trace id nor the sampling decision, and no other value of
-// theirs, such as x-request-id, reaches outgoing requests: each request starts a trace of its own,
-// with a link to the caller's span. The default is to trust the headers. In [NewTransport] it does
-// nothing.
-func WithPublicEndpoint() Option {
-	return optionFunc(func(c *config) { c.public = true })
+// WithTrust says what the headers of a [NewHandler]'s callers are worth. The default is
+// [propagation.Trust]. A handler that strangers can reach without a gateway in front wants
+// [propagation.Link] or [propagation.Ignore]: their headers then choose neither the trace id nor the
+// sampling decision, and nothing else of theirs, such as x-request-id, reaches outgoing requests. In
+// [NewTransport] it does nothing.
+func WithTrust(t propagation.TrustPolicy) Option {
+	return optionFunc(func(c *config) { c.trust = t })
 }

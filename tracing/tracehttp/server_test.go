@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/spandrel-go/spandrel/propagation"
 	"github.com/spandrel-go/spandrel/tracing/tracehttp"
 )
 
@@ -333,7 +334,7 @@ func TestTimeoutHandler(t *testing.T) {
 }
 
 // What a stranger sent to a public endpoint goes no further.
-func TestPublicEndpointForwardsNothing(t *testing.T) {
+func TestLinkForwardsNothing(t *testing.T) {
 	t.Parallel()
 	rec := newRecorder(t)
 	var got http.Header
@@ -345,7 +346,7 @@ func TestPublicEndpointForwardsNothing(t *testing.T) {
 	r.Header.Set("X-Request-Id", "theirs")
 	handle(t, rec, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		send(t, client, newRequest(t, r.Context(), second.URL))
-	}), r, tracehttp.WithPublicEndpoint())
+	}), r, tracehttp.WithTrust(propagation.Link))
 	assert.NotContains(t, got.Get("Traceparent"), "0af7651916cd43dd8448eb211c80319c")
 	assert.NotEqual(t, "theirs", got.Get("X-Request-Id"))
 	assert.Len(t, ofKind(rec.ended(), trace.SpanKindClient), 1)

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package propagation
+
+import (
+	"sync/atomic"
+
+	"github.com/spandrel-go/spandrel/internal/remote"
+)
+
+// conflicts counts traces that were joined, by their format, while others were linked.
+type conflicts [numFormats][numFormats]atomic.Uint64
+
+// names says whether the carrier has ids in a format: a look at the header that holds the trace id.
+func (s *source) names(f format) bool {
+	switch f {
+	case formatW3C:
+		return s.get(&traceparentHeader) != ""
+	case formatB3:
+		return s.get(&b3TraceIDHeader) != "" || s.get(&b3Header) != ""
+	case formatJaeger:
+		return s.get(&jaegerHeader) != ""
+	case formatOT:
+		return s.get(&otTraceIDHeader) != ""
+	default: // those of one header each: reading it is the look
+		return true
+	}
+}
+
+// sameIDs reports whether two formats name the same trace. Where one of them has room for 64 bits only,
+// those must be equal.
+func sameIDs(a, b *Remote) bool {
+	x, y := a.SpanContext.TraceID(), b.SpanContext.TraceID()
+	if a.TraceIDBits == 64 || b.TraceIDBits == 64 {
+		return [8]byte(x[8:]) == [8]byte(y[8:])
+	}
+	return x == y
+}
+
+// disagree adds what a further format names, another trace, to what was found. One of the two is joined,
+// the other becomes a link.
+func (p *Propagator) disagree(src *source, found *Remote, in Remote) {
+	if p.defaultOrder && found.Format == formatNames[formatW3C] && in.Format == formatNames[formatB3] &&
+		src.get(&tracestateHeader) != "" {
+		// Kong Gateway on its default configuration takes a request with a tracestate for one of B3
+		// without ids: it starts a trace in x-b3-* and passes the client's traceparent on as it came. The
+		// caller is Kong.
+		links := found.Links
+		*found, in = in, *found
+		found.Links = links
+	}
+	found.Links = append(found.Links, remote.Link{SpanContext: in.SpanContext, Format: in.Format})
+	joined, _ := findFormat(found.Format, injectable)
+	linked, _ := findFormat(in.Format, injectable)
+	p.conflicts[joined][linked].Add(1)
+}

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package propagation_test
+
+import (
+	"context"
+	"net/http"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	otelprop "go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/spandrel-go/spandrel/propagation"
+)
+
+const (
+	clientTrace = "0af7651916cd43dd8448eb211c80319c"
+	clientSpan  = "b7ad6b7169203331"
+	kongTrace   = "463ac35c9f6413ad48485a3953bb6124"
+	kongSpan    = "a2fb4a1d1a96d312"
+)
+
+// arrive reads headers by a propagator.
+func arrive(t *testing.T, p *propagation.Propagator, headers map[string]string) (propagation.Remote, trace.SpanContext) {
+	t.Helper()
+	h := http.Header{}
+	for k, v := range headers {
+		h.Set(k, v)
+	}
+	ctx := p.Extract(context.Background(), otelprop.HeaderCarrier(h))
+	r, _ := propagation.RemoteFromContext(ctx)
+	return r, trace.SpanContextFromContext(ctx)
+}
+
+func TestFormatsThatDisagree(t *testing.T) {
+	t.Parallel()
+	w3c := map[string]string{"traceparent": "00-" + clientTrace + "-" + clientSpan + "-01"}
+	b3 := map[string]string{"x-b3-traceid": kongTrace, "x-b3-spanid": kongSpan, "x-b3-sampled": "1"}
+	tests := []struct {
+		name    string
+		extract []string
+		headers []map[string]string
+		joined  string // the format
+		links   []string
+	}{
+		{"the first by the order is joined", []string{"b3", "w3c"}, []map[string]string{w3c, b3}, "b3", []string{"w3c"}},
+		{"by the other order", []string{"w3c", "b3"}, []map[string]string{w3c, b3}, "w3c", []string{"b3"}},
+		{"the order that is given holds also for Kong", []string{"w3c", "b3"}, []map[string]string{w3c, b3, {"tracestate": "a=b"}}, "w3c", []string{"b3"}},
+		{"default order", nil, []map[string]string{w3c, b3}, "w3c", []string{"b3"}},
+		{"Kong on its default configuration", nil, []map[string]string{w3c, b3, {"tracestate": "a=b"}}, "b3", []string{"w3c"}},
+		{"an empty tracestate, as Envoy's OpenTelemetry tracer writes it", nil, []map[string]string{w3c, b3, {"tracestate": ""}}, "w3c", []string{"b3"}},
+		{"one of them malformed", nil, []map[string]string{w3c, {"x-b3-traceid": "zz", "x-b3-spanid": kongSpan}}, "w3c", nil},
+		{"the same trace, another span", nil, []map[string]string{w3c, {"x-b3-traceid": clientTrace, "x-b3-spanid": kongSpan}}, "w3c", nil},
+		{"the same trace in 64 bits", nil, []map[string]string{w3c, {"x-b3-traceid": clientTrace[16:], "x-b3-spanid": kongSpan}}, "w3c", nil},
+		{"a 64-bit trace of its own", nil, []map[string]string{w3c, {"x-b3-traceid": kongTrace[16:], "x-b3-spanid": kongSpan}}, "w3c", []string{"b3"}},
+		{
+			"three formats, two of one mind",
+			[]string{"w3c", "b3", "jaeger", "ot"},
+			[]map[string]string{w3c, b3, {"uber-trace-id": kongTrace + ":" + kongSpan + ":0:1", "ot-tracer-traceid": clientTrace, "ot-tracer-spanid": kongSpan}},
+			"w3c",
+			[]string{"b3", "jaeger"},
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			p, err := propagation.New(propagation.Config{Extract: tt.extract})
+			require.NoError(t, err)
+			all := map[string]string{}
+			for _, h := range tt.headers {
+				for k, v := range h {
+					all[k] = v
+				}
+			}
+			r, sc := arrive(t, p, all)
+			assert.Equal(t, tt.joined, r.Format)
+			assert.Equal(t, r.SpanContext, sc)
+			assert.True(t, sc.IsRemote())
+			var links []string
+			var conflicts []propagation.Conflict
+			for _, l := range r.Links {
+				links = append(links, l.Format)
+				assert.True(t, l.SpanContext.IsValid())
+				assert.NotEqual(t, sc.TraceID(), l.SpanContext.TraceID())
+				conflicts = append(conflicts, propagation.Conflict{Joined: tt.joined, Linked: l.Format, Count: 1})
+			}
+			assert.Equal(t, tt.links, links)
+			assert.Equal(t, conflicts, p.Stats().Conflicts)
+		})
+	}
+}
+
+// Headers win over a span of this process, and what was read of them before.
+func TestHeadersWinOverTheContext(t *testing.T) {
+	t.Parallel()
+	p, err := propagation.New(propagation.Config{})
+	require.NoError(t, err)
+	local := trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID{1}, SpanID: trace.SpanID{2}})
+	h := http.Header{"Traceparent": {"00-" + clientTrace + "-" + clientSpan + "-01"}}
+	sc := trace.SpanContextFromContext(p.Extract(trace.ContextWithSpanContext(context.Background(), local), otelprop.HeaderCarrier(h)))
+	assert.Equal(t, clientSpan, sc.SpanID().String())
+	assert.True(t, sc.IsRemote())
+}
+
+func TestForcedSamplingLimit(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p, err := propagation.New(propagation.Config{}, propagation.WithForcedSamplingLimit(2))
+		require.NoError(t, err)
+		sampled := map[string]string{"traceparent": "00-" + clientTrace + "-" + clientSpan + "-01"}
+		debug := map[string]string{"x-b3-traceid": kongTrace, "x-b3-spanid": kongSpan, "x-b3-flags": "1"}
+		denied := map[string]string{"traceparent": "00-" + clientTrace + "-" + clientSpan + "-00"}
+		for second := range 3 {
+			for range 100 {
+				r, _ := arrive(t, p, denied)
+				require.Equal(t, propagation.Deny, r.Decision, "a deny is no force")
+			}
+			r, sc := arrive(t, p, sampled)
+			assert.Equal(t, propagation.Accept, r.Decision)
+			assert.True(t, sc.IsSampled())
+			r, _ = arrive(t, p, debug)
+			assert.True(t, r.Debug)
+			for _, h := range []map[string]string{sampled, debug} {
+				r, sc = arrive(t, p, h)
+				assert.Equal(t, propagation.Defer, r.Decision)
+				assert.False(t, r.Debug)
+				assert.False(t, sc.IsSampled())
+				assert.True(t, sc.IsValid(), "the trace is joined all the same")
+			}
+			assert.EqualValues(t, 2*(second+1), p.Stats().Capped)
+			time.Sleep(time.Second)
+		}
+	})
+}
+
+func TestForcedSamplingLimitOfNone(t *testing.T) {
+	t.Parallel()
+	p, err := propagation.New(propagation.Config{}, propagation.WithForcedSamplingLimit(0))
+	require.NoError(t, err)
+	r, _ := arrive(t, p, map[string]string{"b3": "1"})
+	assert.Equal(t, propagation.Defer, r.Decision)
+	_, err = propagation.New(propagation.Config{}, propagation.WithForcedSamplingLimit(-1))
+	require.EqualError(t, err, "propagation: WithForcedSamplingLimit: -1 is negative")
+}
+
+func TestTrustPolicyString(t *testing.T) {
+	t.Parallel()
+	assert.Equal(t, "trust link ignore TrustPolicy(9)", propagation.Trust.String()+" "+propagation.Link.String()+" "+
+		propagation.Ignore.String()+" "+propagation.TrustPolicy(9).String())
+}

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package propagation
+
+import (
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"go.opentelemetry.io/otel/trace"
+)
+
+// TrustPolicy says what the headers of a listener's callers are worth. The wrappers of servers have an
+// option for it; the zero value is Trust.
+type TrustPolicy uint8
+
+const (
+	// Trust joins the caller's trace and keeps its decision: the caller is one's own gateway or service.
+	Trust TrustPolicy = iota
+	// Link starts a new trace with a link to the caller's span: a stranger chooses neither the trace id
+	// nor the sampling decision, and nothing of what it sent goes on to others.
+	Link
+	// Ignore starts a new trace and reads no header at all.
+	Ignore
+)
+
+// String returns "trust", "link" or "ignore".
+func (t TrustPolicy) String() string {
+	switch t {
+	case Trust:
+		return "trust"
+	case Link:
+		return "link"
+	case Ignore:
+		return "ignore"
+	default:
+		return fmt.Sprintf("TrustPolicy(%d)", uint8(t))
+	}
+}
+
+// WithForcedSamplingLimit bounds how many traces a second callers may have sampled, by a sampled flag or a
+// debug flag: a stranger who sets it on every request would otherwise decide what tracing costs. Beyond n
+// in one second the decision counts as not made, so that the sampler decides, and [Stats.Capped] counts it.
+// A deny is always kept. The default is no limit; with 0 callers never force sampling; a negative n is an
+// error.
+func WithForcedSamplingLimit(n int) Option {
+	return optionFunc(func(c *config) { c.forcedLimit = &n })
+}
+
+// forced counts what callers have forced in the present second: the second in the upper half, the number
+// in the lower.
+type forced struct {
+	now    atomic.Uint64
+	capped atomic.Uint64
+}
+
+// take reports whether one more may be forced.
+func (f *forced) take(limit uint32) bool {
+	second := uint64(time.Now().Unix()) << 32
+	for {
+		old := f.now.Load()
+		next := old + 1
+		if old>>32 != second>>32 {
+			next = second | 1
+		}
+		if uint32(next) > limit {
+			return false
+		}
+		if f.now.CompareAndSwap(old, next) {
+			return true
+		}
+	}
+}
+
+// cap takes a decision to sample back if callers have forced too many.
+func (p *Propagator) cap(in *Remote) {
+	if p.forcedLimit == nil || in.Decision != Accept || p.forced.take(uint32(min(*p.forcedLimit, 1<<31))) {
+		return
+	}
+	p.forced.capped.Add(1)
+	in.Decision, in.Debug = Defer, false
+	in.SpanContext = in.SpanContext.WithTraceFlags(in.SpanContext.TraceFlags() &^ trace.FlagsSampled)
+}
