@@ -4,7 +4,6 @@ package propagation
 
 import (
 	"net/http"
-	"strings"
 
 	otelprop "go.opentelemetry.io/otel/propagation"
 )
@@ -68,16 +67,15 @@ func (s *source) only(name *header) (value string, twice bool) {
 	return s.carrier.Get(name.lower), false
 }
 
-// list returns all values of a header as one comma-separated list.
-func (s *source) list(name *header) string {
-	switch v := s.values(name); len(v) {
-	case 0:
-		return s.get(name)
-	case 1:
-		return v[0]
-	default:
-		return strings.Join(v, ",")
+// lines returns all values of a header; one is room for a carrier that knows one only.
+func (s *source) lines(name *header, one *[1]string) []string {
+	if v := s.values(name); len(v) > 0 || s.isHeader {
+		return v
 	}
+	if one[0] = s.carrier.Get(name.lower); one[0] == "" {
+		return nil
+	}
+	return one[:]
 }
 
 // values returns all values of a header from a carrier that can tell, else nothing.

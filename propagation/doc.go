@@ -59,6 +59,13 @@
 // provider made is its sampled flag. The random flag of W3C's level 2 is carried by traceparent alone;
 // of other flags nothing is forwarded.
 //
+// A tracestate goes on as it came, as Remote.TraceState has it, also where a trace.TraceState can hold
+// only a part: that one knows level 1 of the W3C specification and refuses some keys of level 2, such as
+// a@, and lists with duplicates. What a sampler or a user changes in the span context's TraceState is
+// sent instead, with the members that it could not hold in their places; emptied, it sends none. A list
+// is refused whole, and counted, for one illegal member, for more than 32 members, or for being longer
+// than the longest legal list, 16,447 bytes.
+//
 // # x-request-id
 //
 // Envoy finds its logs, and its sampling decision, by x-request-id, and asks services to forward it.

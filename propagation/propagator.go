@@ -164,6 +164,7 @@ type outgoing struct {
 	debug       bool
 	traceIDBits int // as the trace id arrived; 0 if it did not
 	awsFields   string
+	arrived     *Remote // where the trace id arrived, else nil
 }
 
 // texts holds what is written of an outgoing, all substrings of one string.
@@ -242,13 +243,18 @@ func newOutgoing(sc trace.SpanContext, r *Remote) outgoing {
 	joined := arrived && sc.IsValid() && sameTrace(sc, r)
 	forward := !sc.IsValid() || joined && sc.IsRemote() && sc.SpanID() == r.SpanContext.SpanID()
 	if forward {
+		forwarded := r.SpanContext
+		if joined {
+			forwarded = forwarded.WithTraceState(sc.TraceState())
+		}
 		return outgoing{
-			spanContext: r.SpanContext,
+			spanContext: forwarded,
 			parent:      r.ParentSpanID,
 			decision:    r.Decision,
 			debug:       r.Debug,
 			traceIDBits: r.TraceIDBits,
 			awsFields:   r.AWSFields,
+			arrived:     r,
 		}
 	}
 	out := outgoing{spanContext: sc, decision: Deny}
@@ -260,6 +266,7 @@ func newOutgoing(sc trace.SpanContext, r *Remote) outgoing {
 	if joined {
 		out.traceIDBits = r.TraceIDBits
 		out.awsFields = r.AWSFields
+		out.arrived = r
 	}
 	return out
 }

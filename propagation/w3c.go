@@ -2,11 +2,7 @@
 
 package propagation
 
-import (
-	"strings"
-
-	"go.opentelemetry.io/otel/trace"
-)
+import "go.opentelemetry.io/otel/trace"
 
 // The W3C Trace Context specification, level 2, sections 3.2 and 3.3. A traceparent of version 00 is
 //
@@ -35,9 +31,10 @@ func (p *Propagator) extractW3C(src *source, in *Remote) {
 		return
 	}
 	// Only a valid traceparent gives tracestate a meaning (section 3.3).
-	if list := src.list(&tracestateHeader); list != "" {
-		var err error
-		if cfg.TraceState, err = parseTraceState(list); err != nil {
+	var one [1]string
+	if lines := src.lines(&tracestateHeader, &one); len(lines) > 0 {
+		var legal bool
+		if in.TraceState, cfg.TraceState, legal = parseTraceState(lines); !legal {
 			p.malformed.count(formatW3C, reasonTraceState)
 		}
 	}
@@ -86,23 +83,6 @@ func parseTraceparent(s string) (cfg trace.SpanContextConfig, refused reason) {
 	return cfg, reasonNone
 }
 
-// parseTraceState reads a tracestate. Empty members, which the specification allows, may hold white
-// space; trace.ParseTraceState refuses those, so they are taken out when it does.
-func parseTraceState(list string) (trace.TraceState, error) {
-	ts, err := trace.ParseTraceState(list)
-	if err == nil {
-		return ts, nil
-	}
-	members := strings.Split(list, ",")
-	kept := members[:0]
-	for _, m := range members {
-		if m = strings.Trim(m, " \t"); m != "" {
-			kept = append(kept, m)
-		}
-	}
-	return trace.ParseTraceState(strings.Join(kept, ","))
-}
-
 // appendTraceparent appends a traceparent of version 00.
 func appendTraceparent(dst []byte, sc *trace.SpanContext) []byte {
 	traceID, spanID := sc.TraceID(), sc.SpanID()
@@ -120,5 +100,5 @@ func injectW3C(dst *target, out *outgoing, t *texts) {
 		return
 	}
 	dst.set(&traceparentHeader, t.traceparent)
-	dst.put(&tracestateHeader, out.spanContext.TraceState().String())
+	dst.put(&tracestateHeader, stateToSend(out.spanContext.TraceState(), out.arrived))
 }

@@ -103,47 +103,6 @@ func TestW3CDuplicateIsMalformed(t *testing.T) {
 	}
 }
 
-func TestW3CTraceState(t *testing.T) {
-	t.Parallel()
-	many := strings.TrimSuffix(strings.Repeat("k=v,", 33), ",")
-	tests := []struct {
-		name       string
-		tracestate []string
-		want       string
-		malformed  bool
-	}{
-		{"none", nil, "", false},
-		{"one line", []string{"congo=t61rcWkgMzE,rojo=00f067aa0ba902b7"}, "congo=t61rcWkgMzE,rojo=00f067aa0ba902b7", false},
-		{"several lines are one list", []string{"a=1,b=2", "", "c=3"}, "a=1,b=2,c=3", false},
-		{"space around members", []string{" a=1 ,\tb=2 "}, "a=1,b=2", false},
-		{"empty members", []string{"a=1,, \t,b=2, "}, "a=1,b=2", false},
-		{"only white space", []string{" "}, "", false},
-		{"no value", []string{"a=1,b="}, "", true},
-		{"a key twice", []string{"a=1", "a=2"}, "", true},
-		{"too many members", []string{many}, "", true},
-		{"an upper-case key", []string{"A=1"}, "", true},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			p := newPropagator(t, propagation.Config{})
-			carrier := valuesCarrier{
-				"traceparent": {"00-" + traceHex + "-" + spanHex + "-01"},
-				"tracestate":  tt.tracestate,
-			}
-			for _, got := range []propagation.Remote{extract(p, carrierOf(carrier)), extract(p, carrier)} {
-				assert.Equal(t, traceHex, got.SpanContext.TraceID().String(), "traceparent is kept")
-				assert.Equal(t, tt.want, got.SpanContext.TraceState().String())
-			}
-			if tt.malformed {
-				assert.Equal(t, []propagation.Malformed{{Format: "w3c", Reason: "tracestate", Count: 2}}, p.Stats().Malformed)
-			} else {
-				assert.Empty(t, p.Stats().Malformed)
-			}
-		})
-	}
-}
-
 func TestW3CWrites(t *testing.T) {
 	t.Parallel()
 	p := newPropagator(t, propagation.Config{Inject: []string{"w3c"}})

@@ -49,6 +49,10 @@ type Remote struct {
 	// AWSFields holds the fields of x-amzn-trace-id that are not X-Ray's own, with ; between them, such as
 	// Lineage=a87bd80c:0. They are forwarded in that header. At most 512 bytes.
 	AWSFields string
+	// TraceState is the tracestate that arrived in W3C: its lines as one list, legal by level 2 of the
+	// specification, without white space around members and without empty ones; or "". It holds what
+	// SpanContext.TraceState refuses, keys such as a@ and duplicates, and at most 32 members.
+	TraceState string
 	// RequestID is the x-request-id header byte for byte, or "".
 	RequestID string
 	// Links are the spans of other traces that headers of other formats named: the span that starts
