@@ -54,3 +54,18 @@ func (p *Propagator) disagree(src *source, found *Remote, in Remote) {
 	linked, _ := findFormat(in.Format, injectable)
 	p.conflicts[joined][linked].Add(1)
 }
+
+// descend returns child, which a later format names, in place of its parent, with what that one knows
+// more: the other half of the trace id, the trace state.
+func descend(parent, child Remote) Remote {
+	sc := child.SpanContext.WithTraceState(parent.SpanContext.TraceState())
+	if child.TraceIDBits == 64 && parent.TraceIDBits == 128 {
+		sc, child.TraceIDBits = sc.WithTraceID(parent.SpanContext.TraceID()), 128
+	}
+	if parent.SpanContext.IsRandom() {
+		sc = sc.WithTraceFlags(sc.TraceFlags().WithRandom(true))
+	}
+	child.SpanContext = sc
+	child.Links = parent.Links
+	return child
+}

@@ -152,3 +152,30 @@ func TestTrustPolicyString(t *testing.T) {
 	assert.Equal(t, "trust link ignore TrustPolicy(9)", propagation.Trust.String()+" "+propagation.Link.String()+" "+
 		propagation.Ignore.String()+" "+propagation.TrustPolicy(9).String())
 }
+
+// Envoy's Zipkin tracer makes a span of its own in x-b3-* and passes the traceparent on as it came: its
+// span is the caller, whatever the order, and what the traceparent knows more is kept.
+func TestChildInAnotherFormatIsTheCaller(t *testing.T) {
+	t.Parallel()
+	for name, traceID := range map[string]string{"128 bits": clientTrace, "64 bits": clientTrace[16:]} {
+		for _, order := range [][]string{nil, {"w3c", "b3"}, {"b3", "w3c"}} {
+			p, err := propagation.New(propagation.Config{Extract: order})
+			require.NoError(t, err)
+			r, sc := arrive(t, p, map[string]string{
+				"traceparent": "00-" + clientTrace + "-" + clientSpan + "-03", "tracestate": "a=b",
+				"x-b3-traceid": traceID, "x-b3-spanid": kongSpan, "x-b3-parentspanid": clientSpan, "x-b3-sampled": "1",
+			})
+			assert.Equal(t, kongSpan, sc.SpanID().String(), name)
+			assert.Equal(t, clientSpan, r.ParentSpanID.String(), name)
+			assert.Equal(t, "b3", r.Format, name)
+			assert.Empty(t, r.Links, name)
+			assert.Empty(t, p.Stats().Conflicts, name)
+			if order == nil || order[0] == "w3c" {
+				assert.Equal(t, clientTrace, sc.TraceID().String(), name)
+				assert.Equal(t, 128, r.TraceIDBits, name)
+				assert.Equal(t, "a=b", sc.TraceState().String(), name)
+				assert.True(t, sc.IsRandom(), name)
+			}
+		}
+	}
+}

@@ -110,7 +110,9 @@ func (p *Propagator) read(f format, src *source, in *Remote) {
 // as it is. If the carrier holds nothing usable ctx is returned as it was.
 //
 // Where headers of several formats name different traces, the span that starts here joins the first,
-// in the order of the configuration, and links to the others.
+// in the order of the configuration, and links to the others. Where a later format names a child of the
+// span that the first one names, in the same trace, a proxy in between knows the later one only: the child
+// is the caller.
 func (p *Propagator) Extract(ctx context.Context, carrier otelprop.TextMapCarrier) context.Context {
 	if carrier == nil {
 		return ctx
@@ -133,6 +135,8 @@ func (p *Propagator) Extract(ctx context.Context, carrier otelprop.TextMapCarrie
 			found = in
 		case !sameIDs(&found, &in):
 			p.disagree(&src, &found, in)
+		case in.ParentSpanID.IsValid() && in.ParentSpanID == found.SpanContext.SpanID():
+			found = descend(found, in)
 		}
 	}
 	p.cap(&found)
