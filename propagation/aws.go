@@ -128,8 +128,8 @@ func appendAWS(dst []byte, out *outgoing) []byte {
 	case Deny:
 		dst = append(dst, ";Sampled=0"...)
 	}
-	if out.awsFields != "" {
-		dst = append(append(dst, ';'), out.awsFields...)
+	if out.arrived != nil && out.arrived.AWSFields != "" {
+		dst = append(append(dst, ';'), out.arrived.AWSFields...)
 	}
 	return dst
 }

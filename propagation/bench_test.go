@@ -29,6 +29,10 @@ var arrivals = []struct {
 	{"ot", []string{
 		"ot-tracer-traceid", shortHex, "ot-tracer-spanid", spanHex, "ot-tracer-sampled", "true", "x-request-id", traceUUID,
 	}},
+	{"datadog", []string{
+		"x-datadog-trace-id", shortDecimal, "x-datadog-parent-id", spanDecimal, "x-datadog-sampling-priority", "1",
+		"x-datadog-tags", "_dd.p.dm=-1,_dd.p.tid=0af7651916cd43dd", "x-request-id", traceUUID,
+	}},
 	{"aws", []string{"x-amzn-trace-id", awsRoot + ";Parent=" + spanHex + ";Sampled=1;Lineage=a:0", "x-request-id", traceUUID}},
 	{"gcp", []string{"x-cloud-trace-context", traceHex + "/" + spanDecimal + ";o=1", "x-request-id", traceUUID}},
 	{"instana", []string{"x-instana-t", traceHex, "x-instana-s", spanHex, "x-instana-l", "1", "x-request-id", traceUUID}},
@@ -74,6 +78,7 @@ func BenchmarkInject(b *testing.B) {
 		{"b3-single", []string{"b3-single"}},
 		{"jaeger", []string{"jaeger"}},
 		{"ot", []string{"ot"}},
+		{"datadog", []string{"datadog"}},
 		{"aws", []string{"aws"}},
 		{"gcp", []string{"gcp"}},
 		{"instana", []string{"instana"}},

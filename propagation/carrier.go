@@ -13,24 +13,29 @@ import (
 type header struct{ lower, canonical string }
 
 var (
-	traceparentHeader    = header{"traceparent", "Traceparent"}
-	tracestateHeader     = header{"tracestate", "Tracestate"}
-	b3Header             = header{"b3", "B3"}
-	b3TraceIDHeader      = header{"x-b3-traceid", "X-B3-Traceid"}
-	b3SpanIDHeader       = header{"x-b3-spanid", "X-B3-Spanid"}
-	b3ParentSpanIDHeader = header{"x-b3-parentspanid", "X-B3-Parentspanid"}
-	b3SampledHeader      = header{"x-b3-sampled", "X-B3-Sampled"}
-	b3FlagsHeader        = header{"x-b3-flags", "X-B3-Flags"}
-	jaegerHeader         = header{"uber-trace-id", "Uber-Trace-Id"}
-	otTraceIDHeader      = header{"ot-tracer-traceid", "Ot-Tracer-Traceid"}
-	otSpanIDHeader       = header{"ot-tracer-spanid", "Ot-Tracer-Spanid"}
-	otSampledHeader      = header{"ot-tracer-sampled", "Ot-Tracer-Sampled"}
-	awsHeader            = header{"x-amzn-trace-id", "X-Amzn-Trace-Id"}
-	gcpHeader            = header{"x-cloud-trace-context", "X-Cloud-Trace-Context"}
-	instanaTraceIDHeader = header{"x-instana-t", "X-Instana-T"}
-	instanaSpanIDHeader  = header{"x-instana-s", "X-Instana-S"}
-	instanaLevelHeader   = header{"x-instana-l", "X-Instana-L"}
-	requestIDHeader      = header{"x-request-id", "X-Request-Id"}
+	traceparentHeader     = header{"traceparent", "Traceparent"}
+	tracestateHeader      = header{"tracestate", "Tracestate"}
+	b3Header              = header{"b3", "B3"}
+	b3TraceIDHeader       = header{"x-b3-traceid", "X-B3-Traceid"}
+	b3SpanIDHeader        = header{"x-b3-spanid", "X-B3-Spanid"}
+	b3ParentSpanIDHeader  = header{"x-b3-parentspanid", "X-B3-Parentspanid"}
+	b3SampledHeader       = header{"x-b3-sampled", "X-B3-Sampled"}
+	b3FlagsHeader         = header{"x-b3-flags", "X-B3-Flags"}
+	jaegerHeader          = header{"uber-trace-id", "Uber-Trace-Id"}
+	otTraceIDHeader       = header{"ot-tracer-traceid", "Ot-Tracer-Traceid"}
+	otSpanIDHeader        = header{"ot-tracer-spanid", "Ot-Tracer-Spanid"}
+	otSampledHeader       = header{"ot-tracer-sampled", "Ot-Tracer-Sampled"}
+	datadogTraceIDHeader  = header{"x-datadog-trace-id", "X-Datadog-Trace-Id"}
+	datadogParentIDHeader = header{"x-datadog-parent-id", "X-Datadog-Parent-Id"}
+	datadogPriorityHeader = header{"x-datadog-sampling-priority", "X-Datadog-Sampling-Priority"}
+	datadogOriginHeader   = header{"x-datadog-origin", "X-Datadog-Origin"}
+	datadogTagsHeader     = header{"x-datadog-tags", "X-Datadog-Tags"}
+	awsHeader             = header{"x-amzn-trace-id", "X-Amzn-Trace-Id"}
+	gcpHeader             = header{"x-cloud-trace-context", "X-Cloud-Trace-Context"}
+	instanaTraceIDHeader  = header{"x-instana-t", "X-Instana-T"}
+	instanaSpanIDHeader   = header{"x-instana-s", "X-Instana-S"}
+	instanaLevelHeader    = header{"x-instana-l", "X-Instana-L"}
+	requestIDHeader       = header{"x-request-id", "X-Request-Id"}
 )
 
 // source reads a carrier.

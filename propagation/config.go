@@ -17,14 +17,14 @@ import (
 // The zero value reads W3C and B3 and writes both, because a service seldom knows what stands behind
 // it: Envoy's Zipkin tracer reads only B3, its OpenTelemetry tracer only W3C.
 type Config struct {
-	// Extract lists the formats to read, in order: "w3c", "b3", "jaeger", "ot", "aws", "gcp", "instana".
-	// The first that yields a valid trace id and span id wins; if none does, the first that yields a
-	// decision. Nil means [w3c, b3], an empty list that nothing is read but x-request-id.
+	// Extract lists the formats to read, in order: "w3c", "b3", "jaeger", "ot", "datadog", "aws", "gcp",
+	// "instana". The first that yields a valid trace id and span id wins; if none does, the first that
+	// yields a decision. Nil means [w3c, b3], an empty list that nothing is read but x-request-id.
 	Extract []string `yaml:"extract" json:"extract"`
 	// Inject lists the formats to write, in any order: "preserve", "w3c", "b3", "b3-single", "jaeger",
-	// "ot", "aws", "gcp", "instana". preserve stands for the format that was read, or DefaultFormat when
-	// none was. Nil means [preserve, w3c, b3]: traceparent and x-b3-* always, and b3 if that is what
-	// arrived. An empty list means that nothing is written but x-request-id.
+	// "ot", "datadog", "aws", "gcp", "instana". preserve stands for the format that was read, or
+	// DefaultFormat when none was. Nil means [preserve, w3c, b3]: traceparent and x-b3-* always, and b3
+	// if that is what arrived. An empty list means that nothing is written but x-request-id.
 	Inject []string `yaml:"inject" json:"inject"`
 	// Clear lists names of headers, in any case, that Inject removes before it writes; one that is
 	// also written is there afterwards. Only a HeaderCarrier and a carrier with a method Delete(string)
@@ -69,6 +69,7 @@ const (
 	formatB3Single
 	formatJaeger
 	formatOT
+	formatDatadog
 	formatAWS
 	formatGCP
 	formatInstana
@@ -79,12 +80,14 @@ const (
 
 const preserve = "preserve"
 
-var formatNames = [numFormats]string{"w3c", "b3", "b3-single", "jaeger", "ot", "aws", "gcp", "instana", "x-request-id"}
+var formatNames = [numFormats]string{"w3c", "b3", "b3-single", "jaeger", "ot", "datadog", "aws", "gcp", "instana", "x-request-id"}
 
 var (
-	extractable = []format{formatW3C, formatB3, formatJaeger, formatOT, formatAWS, formatGCP, formatInstana}
-	injectable  = []format{
-		formatW3C, formatB3, formatB3Single, formatJaeger, formatOT, formatAWS, formatGCP, formatInstana,
+	extractable = []format{
+		formatW3C, formatB3, formatJaeger, formatOT, formatDatadog, formatAWS, formatGCP, formatInstana,
+	}
+	injectable = []format{
+		formatW3C, formatB3, formatB3Single, formatJaeger, formatOT, formatDatadog, formatAWS, formatGCP, formatInstana,
 	}
 )
 

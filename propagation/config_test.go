@@ -23,32 +23,32 @@ func TestNewRefuses(t *testing.T) {
 		{
 			"unknown format to extract",
 			propagation.Config{Extract: []string{"w3c", "W3C"}},
-			`propagation: extract: unknown format "W3C": it is one of w3c, b3, jaeger, ot, aws, gcp, instana`,
+			`propagation: extract: unknown format "W3C": it is one of w3c, b3, jaeger, ot, datadog, aws, gcp, instana`,
 		},
 		{
 			"b3-single to extract, which b3 does",
 			propagation.Config{Extract: []string{"b3-single"}},
-			`propagation: extract: unknown format "b3-single": it is one of w3c, b3, jaeger, ot, aws, gcp, instana`,
+			`propagation: extract: unknown format "b3-single": it is one of w3c, b3, jaeger, ot, datadog, aws, gcp, instana`,
 		},
 		{
 			"preserve to extract",
 			propagation.Config{Extract: []string{"preserve"}},
-			`propagation: extract: unknown format "preserve": it is one of w3c, b3, jaeger, ot, aws, gcp, instana`,
+			`propagation: extract: unknown format "preserve": it is one of w3c, b3, jaeger, ot, datadog, aws, gcp, instana`,
 		},
 		{
 			"unknown format to inject",
 			propagation.Config{Inject: []string{"preserve", "zipkin"}},
-			`propagation: inject: unknown format "zipkin": it is one of preserve, w3c, b3, b3-single, jaeger, ot, aws, gcp, instana`,
+			`propagation: inject: unknown format "zipkin": it is one of preserve, w3c, b3, b3-single, jaeger, ot, datadog, aws, gcp, instana`,
 		},
 		{
 			"x-request-id to inject",
 			propagation.Config{Inject: []string{"x-request-id"}},
-			`propagation: inject: unknown format "x-request-id": it is one of preserve, w3c, b3, b3-single, jaeger, ot, aws, gcp, instana`,
+			`propagation: inject: unknown format "x-request-id": it is one of preserve, w3c, b3, b3-single, jaeger, ot, datadog, aws, gcp, instana`,
 		},
 		{
 			"unknown default format",
 			propagation.Config{DefaultFormat: "preserve"},
-			`propagation: default_format: unknown format "preserve": it is one of w3c, b3, b3-single, jaeger, ot, aws, gcp, instana`,
+			`propagation: default_format: unknown format "preserve": it is one of w3c, b3, b3-single, jaeger, ot, datadog, aws, gcp, instana`,
 		},
 		{
 			"empty name to clear",

@@ -22,6 +22,10 @@ func (s *source) names(f format) bool {
 		return s.get(&jaegerHeader) != ""
 	case formatOT:
 		return s.get(&otTraceIDHeader) != ""
+	case formatDatadog:
+		return s.get(&datadogTraceIDHeader) != ""
+	case formatInstana:
+		return s.get(&instanaTraceIDHeader) != ""
 	default: // those of one header each: reading it is the look
 		return true
 	}

@@ -34,6 +34,10 @@
 //     loses its first half otherwise. Use it beside another format, and only for services that read
 //     no other.
 //
+//   - "datadog" is x-datadog-trace-id, -parent-id, -sampling-priority, -origin and -tags. Trace ids of
+//     128 bits keep their first half, which Kong loses, in the tag _dd.p.tid. Origin and tags go on in
+//     the same trace; so does the priority, as long as the decision stays the same.
+//
 //   - "aws" is x-amzn-trace-id, of AWS X-Ray. A header without a Parent, as a load balancer sends it,
 //     holds no span to join. What others put into the header, such as Lambda's Lineage, goes on in it.
 //

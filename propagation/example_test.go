@@ -54,7 +54,7 @@ func ExampleNew() {
 	}
 	fmt.Println(p.Fields())
 	// Output:
-	// propagation: extract: unknown format "zipkin": it is one of w3c, b3, jaeger, ot, aws, gcp, instana
+	// propagation: extract: unknown format "zipkin": it is one of w3c, b3, jaeger, ot, datadog, aws, gcp, instana
 	// [traceparent tracestate x-request-id]
 }
 

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/hex"
 	"fmt"
+	"math/big"
 	"regexp"
 	"strconv"
 	"strings"
@@ -32,6 +33,10 @@ var (
 	printablePattern = regexp.MustCompile(`^[ -~]*$`)
 	gcpPattern       = regexp.MustCompile(`^([0-9a-f]{32})/([0-9]{1,20})(?:;o=([0-9]))?$`)
 	digitsPattern    = regexp.MustCompile(`^(?i:[0-9a-f]{1,32})$`)
+	decimalPattern   = regexp.MustCompile(`^[0-9]{1,20}$`)
+	priorityPattern  = regexp.MustCompile(`^-?[0-9]{1,2}$`)
+	tidPattern       = regexp.MustCompile(`^[0-9a-f]{16}$`)
+	tagsPattern      = regexp.MustCompile(`^(?:[ -+\--<>-~]+=[ -+\--~]+)(?:,[ -+\--<>-~]+=[ -+\--~]+)*$`)
 	b3SpanIDPattern  = regexp.MustCompile(`^(?i:[0-9a-f]{16})$`)
 	truePattern      = regexp.MustCompile(`^(?:true|True|TRUE)$`)
 	falsePattern     = regexp.MustCompile(`^(?:false|False|FALSE)$`)
@@ -396,6 +401,81 @@ func FuzzInstana(f *testing.F) {
 		checkStats(t, p, want.spanID == "" && traceID+spanID != "")
 		if want != (simple{}) {
 			roundTrip(t, got, "instana")
+		}
+	})
+}
+
+// simpleDatadog reads tags into a map, and the ids through math/big.
+func simpleDatadog(traceID, parentID, priority, tags string) (s simple, level int, kept map[string]string) {
+	if n, err := strconv.Atoi(priority); err == nil && -100 < n && n < 100 && priorityPattern.MatchString(priority) {
+		s.decision, level = propagation.Deny, n
+		if n > 0 {
+			s.decision = propagation.Accept
+		}
+	}
+	if !decimalPattern.MatchString(traceID) || !decimalPattern.MatchString(parentID) {
+		return s, level, nil
+	}
+	low, ok := new(big.Int).SetString(traceID, 10)
+	span, ok2 := new(big.Int).SetString(parentID, 10)
+	if !ok || !ok2 || !low.IsUint64() || !span.IsUint64() || span.Sign() == 0 {
+		return s, level, nil
+	}
+	kept = map[string]string{}
+	var high string
+	if tagsPattern.MatchString(tags) && len(tags) <= 512 {
+		for _, tag := range strings.Split(tags, ",") {
+			name, value, _ := strings.Cut(tag, "=")
+			switch {
+			case name == "_dd.p.tid":
+				if high = ""; tidPattern.MatchString(value) {
+					high = value
+				}
+			case strings.HasPrefix(name, "_dd.p."):
+				kept[tag] = value
+			}
+		}
+	}
+	if !s.setB3IDs(pad(high, 16)+fmt.Sprintf("%016x", low), fmt.Sprintf("%016x", span), "") {
+		return s, level, nil
+	}
+	if zerosPattern.MatchString(high) {
+		s.bits = 64
+	}
+	if s.decision == propagation.Accept {
+		s.flags = trace.FlagsSampled
+	}
+	return s, level, kept
+}
+
+func FuzzDatadog(f *testing.F) {
+	f.Add(shortDecimal, spanDecimal, "1", "_dd.p.dm=-4,_dd.p.tid=0af7651916cd43dd", "rum")
+	f.Add("18446744073709551615", "1", "-1", "_dd.p.tid=0af7651916cd43dd,_dd.p.dm=-4,_dd.p.a==,_dd.x=y", "synthetics")
+	f.Add("0", "1", "2", "_dd.p.tid=0af7651916cd43dd", "a\nb")
+	f.Add("18446744073709551616", "1", "0", "", "")
+	f.Add("1", "0", "+1", "_dd.p.a=b,_dd.p.tid=1,_dd.p.c=d,", "")
+	f.Add("1", "1", "3", "_dd.p.a=b,_dd.p.tid=0AF7651916CD43DD,_dd.p.c=d", "")
+	f.Add("1", "1", "100", "_dd.p.a="+strings.Repeat("x", 504), strings.Repeat("x", 513))
+	f.Add("", "1", "x", "=,=", "")
+	f.Fuzz(func(t *testing.T, traceID, parentID, priority, tags, origin string) {
+		p, err := propagation.New(propagation.Config{Extract: everyFormat})
+		require.NoError(t, err)
+		got := extract(p, otelprop.MapCarrier{
+			"x-datadog-trace-id": traceID, "x-datadog-parent-id": parentID, "x-datadog-sampling-priority": priority,
+			"x-datadog-tags": tags, "x-datadog-origin": origin,
+		})
+		want, level, kept := simpleDatadog(traceID, parentID, priority, tags)
+		require.Equal(t, want, simpleOf(got))
+		require.Equal(t, level, int(got.Priority))
+		gotTags := map[string]string{}
+		if got.DatadogTags != "" {
+			for _, tag := range strings.Split(got.DatadogTags, ",") {
+				_, gotTags[tag], _ = strings.Cut(tag, "=")
+			}
+		}
+		if want.spanID != "" {
+			require.Equal(t, kept, gotTags, "%q", tags)
+			roundTrip(t, got, "datadog")
 		}
 	})
 }

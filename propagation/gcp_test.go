@@ -73,7 +73,6 @@ func TestGCPReads(t *testing.T) {
 
 func TestGCPWrites(t *testing.T) {
 	t.Parallel()
-	ownDecimal := "67667974448284343"
 	tests := []struct {
 		name    string
 		arrived []string

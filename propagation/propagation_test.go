@@ -22,18 +22,19 @@ const (
 	parentHex = "b7ad6b7169203332"
 	ownHex    = "00f067aa0ba902b7"
 	shortHex  = "8448eb211c80319c"
-	// traceHex and spanHex in the words of AWS and Google.
-	awsRoot     = "Root=1-0af76519-16cd43dd8448eb211c80319c"
-	spanDecimal = "13235353014750950193"
+	// traceHex, its second half and spanHex in the words of others.
+	awsRoot      = "Root=1-0af76519-16cd43dd8448eb211c80319c"
+	shortDecimal = "9532127138774266268"
+	spanDecimal  = "13235353014750950193"
 	// The x-request-id that belongs to traceHex.
 	traceUUID = "0af76519-16cd-43dd-8448-eb211c80319c"
 )
 
 // writtenFormats lists all formats that have a writer.
-var writtenFormats = []string{"w3c", "b3", "b3-single", "jaeger", "ot", "aws", "gcp", "instana"}
+var writtenFormats = []string{"w3c", "b3", "b3-single", "jaeger", "ot", "datadog", "aws", "gcp", "instana"}
 
 // everyFormat lists all formats that have a reader.
-var everyFormat = []string{"w3c", "b3", "jaeger", "ot", "aws", "gcp", "instana"}
+var everyFormat = []string{"w3c", "b3", "jaeger", "ot", "datadog", "aws", "gcp", "instana"}
 
 func newPropagator(tb testing.TB, cfg propagation.Config) *propagation.Propagator {
 	tb.Helper()

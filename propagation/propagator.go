@@ -71,6 +71,10 @@ func fieldsOf(c config) []string {
 	if set.has(formatOT) {
 		fields = append(fields, otTraceIDHeader.lower, otSpanIDHeader.lower, otSampledHeader.lower)
 	}
+	if set.has(formatDatadog) {
+		fields = append(fields, datadogTraceIDHeader.lower, datadogParentIDHeader.lower,
+			datadogPriorityHeader.lower, datadogOriginHeader.lower, datadogTagsHeader.lower)
+	}
 	if set.has(formatAWS) {
 		fields = append(fields, awsHeader.lower)
 	}
@@ -94,6 +98,8 @@ func (p *Propagator) read(f format, src *source, in *Remote) {
 		p.extractJaeger(src, in)
 	case formatOT:
 		p.extractOT(src, in)
+	case formatDatadog:
+		p.extractDatadog(src, in)
 	case formatAWS:
 		p.extractAWS(src, in)
 	case formatGCP:
@@ -162,13 +168,13 @@ func (p *Propagator) Extract(ctx context.Context, carrier otelprop.TextMapCarrie
 
 // outgoing is what Inject sends.
 type outgoing struct {
-	spanContext trace.SpanContext // invalid: there are no ids
-	parent      trace.SpanID
-	decision    Decision
-	debug       bool
-	traceIDBits int // as the trace id arrived; 0 if it did not
-	awsFields   string
-	arrived     *Remote // where the trace id arrived, else nil
+	spanContext   trace.SpanContext // invalid: there are no ids
+	parent        trace.SpanID
+	decision      Decision
+	debug         bool
+	traceIDBits   int     // as the trace id arrived; 0 if it did not
+	arrived       *Remote // where the trace id arrived, else nil
+	otherDecision bool    // the decision is not the one that arrived
 }
 
 // texts holds what is written of an outgoing, all substrings of one string.
@@ -177,6 +183,9 @@ type texts struct {
 	traceID, spanID, parent string
 	b3Single, jaeger        string
 	otTraceID               string
+	datadogTraceID          string
+	datadogParentID         string
+	datadogTags             string
 	aws, gcp                string
 	requestID               string
 }
@@ -227,6 +236,9 @@ func (p *Propagator) Inject(ctx context.Context, carrier otelprop.TextMapCarrier
 	if set.has(formatOT) {
 		injectOT(&dst, &out, &t)
 	}
+	if set.has(formatDatadog) {
+		injectDatadog(&dst, &out, &t)
+	}
 	if t.aws != "" {
 		dst.set(&awsHeader, t.aws)
 	}
@@ -257,7 +269,6 @@ func newOutgoing(sc trace.SpanContext, r *Remote) outgoing {
 			decision:    r.Decision,
 			debug:       r.Debug,
 			traceIDBits: r.TraceIDBits,
-			awsFields:   r.AWSFields,
 			arrived:     r,
 		}
 	}
@@ -269,8 +280,8 @@ func newOutgoing(sc trace.SpanContext, r *Remote) outgoing {
 	}
 	if joined {
 		out.traceIDBits = r.TraceIDBits
-		out.awsFields = r.AWSFields
 		out.arrived = r
+		out.otherDecision = out.decision != r.Decision
 	}
 	return out
 }
@@ -290,7 +301,7 @@ func newTexts(out *outgoing, set formatSet, requestID bool) (t texts) {
 	if !out.spanContext.IsValid() {
 		return t
 	}
-	var buf [traceparentLen + 2*8 + b3SingleMax + jaegerMax + awsMax + gcpMax + uuidLen]byte
+	var buf [traceparentLen + 2*8 + b3SingleMax + jaegerMax + datadogLen + awsMax + gcpMax + uuidLen]byte
 	b := appendTraceparent(buf[:0], &out.spanContext)
 	if out.parent.IsValid() {
 		b = appendHex(b, out.parent[:])
@@ -305,6 +316,13 @@ func newTexts(out *outgoing, set formatSet, requestID bool) (t texts) {
 		b = appendJaeger(b, out)
 	}
 	jaegerEnd := len(b)
+	var datadogTraceIDEnd, datadogIDsEnd int
+	if set.has(formatDatadog) {
+		b, datadogTraceIDEnd = appendDatadogIDs(b, out)
+		datadogIDsEnd = len(b)
+		b = appendDatadogTags(b, out)
+	}
+	datadogEnd := len(b)
 	if set.has(formatAWS) {
 		b = appendAWS(b, out)
 	}
@@ -331,7 +349,12 @@ func newTexts(out *outgoing, set formatSet, requestID bool) (t texts) {
 	t.parent = s[traceparentLen:parentEnd]
 	t.b3Single = s[parentEnd:singleEnd]
 	t.jaeger = s[singleEnd:jaegerEnd]
-	t.aws = s[jaegerEnd:awsEnd]
+	if set.has(formatDatadog) {
+		t.datadogTraceID = s[jaegerEnd:datadogTraceIDEnd]
+		t.datadogParentID = s[datadogTraceIDEnd:datadogIDsEnd]
+		t.datadogTags = s[datadogIDsEnd:datadogEnd]
+	}
+	t.aws = s[datadogEnd:awsEnd]
 	t.gcp = s[awsEnd:gcpEnd]
 	t.requestID = s[gcpEnd:]
 	return t

@@ -226,7 +226,7 @@ func TestSpec_TextMapPropagator(t *testing.T) {
 	}
 	carrier := otelprop.MapCarrier{}
 	p.Inject(ctx, carrier)
-	assert.Len(t, carrier, 15)
+	assert.Len(t, carrier, 19)
 	for name, value := range carrier {
 		assert.Equal(t, strings.ToLower(name), name)
 		assert.Regexp(t, `^[\x21-\x7e]+$`, value, name)
@@ -242,12 +242,13 @@ func TestSpec_Fields(t *testing.T) {
 	t.Parallel()
 	debug := []string{"b3", traceHex + "-" + spanHex + "-d-" + parentHex, "x-request-id", traceUUID}
 	stateful := []string{"traceparent", "00-" + traceHex + "-" + spanHex + "-01", "tracestate", "a=1"}
+	rum := []string{"x-datadog-trace-id", "1", "x-datadog-parent-id", "2", "x-datadog-origin", "rum"}
 	for _, inject := range [][]string{
-		nil, {}, {"w3c"}, {"b3"}, {"b3-single"}, {"jaeger"}, {"ot"}, {"aws"}, {"gcp"}, {"instana"}, {"preserve"}, writtenFormats,
+		nil, {}, {"w3c"}, {"b3"}, {"b3-single"}, {"jaeger"}, {"ot"}, {"datadog"}, {"aws"}, {"gcp"}, {"instana"}, {"preserve"}, writtenFormats,
 	} {
 		p := newPropagator(t, propagation.Config{Extract: everyFormat, Inject: inject})
 		set := map[string]bool{}
-		for _, arrived := range [][]string{debug, stateful, {"b3", traceHex + "-" + spanHex + "-0"}, nil} {
+		for _, arrived := range [][]string{debug, stateful, rum, {"b3", traceHex + "-" + spanHex + "-0"}, nil} {
 			ctx := p.Extract(context.Background(), headers(arrived...))
 			carrier := otelprop.MapCarrier{}
 			p.Inject(ctx, carrier)

@@ -23,8 +23,8 @@ type Conflict struct {
 
 // Malformed says how often headers of one format were refused for one reason.
 type Malformed struct {
-	// Format is "w3c", "b3", "b3-single" (the b3 header), "jaeger", "ot", "aws", "gcp", "instana" or
-	// "x-request-id".
+	// Format is "w3c", "b3", "b3-single" (the b3 header), "jaeger", "ot", "datadog", "aws", "gcp",
+	// "instana" or "x-request-id".
 	Format string
 	// Reason is one of
 	//   - "length": a header or an id is too short or too long;
@@ -34,11 +34,15 @@ type Malformed struct {
 	//   - "incomplete": a trace id without a span id, or the other way round; less than the four parts
 	//     of an uber-trace-id;
 	//   - "duplicate": two traceparent headers;
-	//   - "decision": x-b3-sampled, x-b3-flags, ot-tracer-sampled, x-instana-l or the Sampled of
-	//     x-amzn-trace-id has no value that we know; it was ignored, the ids were not;
+	//   - "decision": x-b3-sampled, x-b3-flags, ot-tracer-sampled, x-datadog-sampling-priority,
+	//     x-instana-l or the Sampled of x-amzn-trace-id has no value that we know; it was ignored, the
+	//     ids were not;
 	//   - "tracestate": a malformed tracestate was dropped, its traceparent was not;
 	//   - "fields": a field of others in x-amzn-trace-id was dropped, because it has other characters than
-	//     printable ones or because there are more than 512 bytes of them.
+	//     printable ones or because there are more than 512 bytes of them;
+	//   - "tags": a malformed x-datadog-tags or x-datadog-origin, or one of more than 512 bytes, was
+	//     dropped, the ids were not;
+	//   - "tid": a malformed _dd.p.tid was dropped: the trace id has 64 bits.
 	Reason string
 	Count  uint64
 }
@@ -57,12 +61,14 @@ const (
 	reasonDecision
 	reasonTraceState
 	reasonFields
+	reasonTags
+	reasonTID
 	numReasons
 )
 
 var reasonNames = [numReasons]string{
 	"", "length", "syntax", "version", "zero id", "incomplete", "duplicate", "decision", "tracestate",
-	"fields",
+	"fields", "tags", "tid",
 }
 
 // counters counts refusals. Each is monotone; together they are no snapshot of one moment.

@@ -78,6 +78,6 @@ func (p *Propagator) cap(in *Remote) {
 		return
 	}
 	p.forced.capped.Add(1)
-	in.Decision, in.Debug = Defer, false
+	in.Decision, in.Debug, in.Priority = Defer, false, 0
 	in.SpanContext = in.SpanContext.WithTraceFlags(in.SpanContext.TraceFlags() &^ trace.FlagsSampled)
 }

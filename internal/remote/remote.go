@@ -41,11 +41,21 @@ type Remote struct {
 	// Debug says that the caller forces this trace through all samplers (X-B3-Flags: 1). It implies
 	// Decision == Accept.
 	Debug bool
-	// Format names the format that was read: "w3c", "b3", "b3-single", "jaeger", "ot", "aws",
-	// "gcp", "instana", or "" when only a request id arrived.
+	// Format names the format that was read: "w3c", "b3", "b3-single", "jaeger", "ot", "datadog",
+	// "aws", "gcp", "instana", or "" when only a request id arrived.
 	Format string
 	// TraceIDBits is the width of the trace id as it came, 64 or 128; 0 without an id.
 	TraceIDBits int
+	// Priority is the sampling priority that a Datadog library sent: 1 and 2 accept, 0 and -1 deny; 2
+	// and -1 are a user's will. Other values, from -99 to 99, stand for the same by their sign. It is 0
+	// where none arrived: Decision tells.
+	Priority int8
+	// DatadogOrigin is where the trace began, as x-datadog-origin says ("rum", "synthetics"), or "".
+	DatadogOrigin string
+	// DatadogTags holds the tags of the trace in x-datadog-tags, with commas between them, such as
+	// _dd.p.dm=-4. The names of all begin with _dd.p.; _dd.p.tid is part of the trace id and not among
+	// them. At most 512 bytes.
+	DatadogTags string
 	// AWSFields holds the fields of x-amzn-trace-id that are not X-Ray's own, with ; between them, such as
 	// Lineage=a87bd80c:0. They are forwarded in that header. At most 512 bytes.
 	AWSFields string
