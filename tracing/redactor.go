@@ -91,13 +91,15 @@ var signatureNames = [...]string{
 //
 //   - values of the headers Authorization, Proxy-Authorization, Cookie, Set-Cookie and X-Api-Key, in
 //     attributes whose key ends in .header.<name> or .metadata.<name>;
-//   - user information in URLs, which becomes REDACTED:REDACTED;
+//   - user information in URLs, which becomes REDACTED:REDACTED, in the attributes that [RedactURLQuery]
+//     lists;
 //   - values of the URL parameters that sign URLs: AWSAccessKeyId, Signature, sig, X-Amz-Credential,
 //     X-Amz-Security-Token, X-Amz-Signature, X-Goog-Signature.
 //
 // Options add to it: [RedactKeys], [RedactURLQuery], [RedactURLQueryExcept], [RedactSQL], [RedactValues].
 // An option that cannot be followed is an error that names it. An attribute whose key says redact is not
-// looked at any further; otherwise URLs and SQL come first and value patterns see what is left.
+// looked at any further; otherwise URLs and SQL come first and value patterns see what is left. Limits
+// come before all: of a text that [SpanLimits] has cut in its midst a pattern may not match the rest.
 func NewRedactor(opts ...RedactorOption) (*Redactor, error) {
 	var c redactorConfig
 	for _, k := range credentialKeys {

@@ -221,7 +221,10 @@ func FuzzRedactURL(f *testing.F) {
 		if at := strings.Index(s, "@"); at < 0 {
 			head, _, _ := strings.Cut(s, "?")
 			head, _, _ = strings.Cut(head, "#")
-			require.True(t, strings.HasPrefix(all.url(s), head), "%q became %q", s, all.url(s))
+			out := all.url(s)
+			cutOff := strings.HasSuffix(s, head) && // by a limit, within what looks like a password
+				(strings.HasSuffix(out, "/REDACTED:REDACTED") || strings.HasSuffix(out, `\REDACTED:REDACTED`))
+			require.True(t, cutOff || strings.HasPrefix(out, head), "%q became %q", s, out)
 		}
 	})
 }

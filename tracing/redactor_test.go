@@ -109,6 +109,28 @@ func TestRedactKeysWhateverTheType(t *testing.T) {
 	}
 }
 
+// A limit cuts values before any processor sees them: the @ that ends a password may be gone.
+func TestRedactorOfTruncatedURL(t *testing.T) {
+	t.Parallel()
+	x := newRedactor(t)
+	for limit, want := range map[int]string{
+		12: "https://admi", // a user's name looks like a host
+		16: "https://REDACTED:REDACTED",
+		26: "https://REDACTED:REDACTED",
+		27: "https://REDACTED:REDACTED@",
+		0:  "https://REDACTED:REDACTED@host:80/path",
+	} {
+		d := one(t, func(s *tracing.Span) {
+			s.SetAttributes(attribute.String("url.full", "https://admin:secretsecret@host:80/path"))
+		}, tracing.WithProcessor(x), tracing.WithSpanLimits(tracing.SpanLimits{AttributeValueLength: limit}))
+		require.Len(t, d.Attributes, 1)
+		assert.Equal(t, want, d.Attributes[0].Value.AsString(), "limit %d", limit)
+	}
+	for _, kept := range []string{"https://host:80", "//host", "host:port", "urn:isbn:0", "/a:b", "https://host:port/"} {
+		assert.Equal(t, kept, redact(t, x, attribute.String("url.full", kept)).AsString())
+	}
+}
+
 func TestRedactorLooksIntoSlicesAndMaps(t *testing.T) {
 	t.Parallel()
 	x := newRedactor(t, tracing.RedactKeys("password", "user.name"), tracing.RedactValues("s3cret"), tracing.RedactSQL())

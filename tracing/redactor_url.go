@@ -62,6 +62,10 @@ func userinfo(s string) (from, to int) {
 	if at := strings.LastIndexByte(s[end:], '@'); at >= 0 && !hostPort(s[from:end]) {
 		return from, end + at
 	}
+	// No @ at all, and no port: the limit of the value's length may have cut it off, within a password.
+	if slashes > 1 && end == len(s) && !hostPort(s[from:end]) {
+		return from, end
+	}
 	return from, from
 }
 
