@@ -2,7 +2,10 @@
 
 package tracing
 
-import "time"
+import (
+	"sync"
+	"time"
+)
 
 // ForgetSpanKey makes f run as if package otel/trace's context key could not be learnt. No other
 // goroutine may use the package meanwhile.
@@ -11,6 +14,15 @@ func ForgetSpanKey(f func()) {
 	key := spanKey
 	spanKey, foreignKeys = ownKey{}, true
 	defer func() { spanKey, foreignKeys = key, false }()
+	f()
+}
+
+// BeforeAnyProvider makes f run as if no provider had been made yet in this process. No other goroutine
+// may use the package meanwhile.
+func BeforeAnyProvider(f func()) {
+	learnSpanKey()
+	spanKey, learnKey = ownKey{}, sync.Once{}
+	defer learnSpanKey()
 	f()
 }
 

@@ -321,6 +321,7 @@ func (t *Tracer) SetActiveSpan(ctx context.Context, s *Span) context.Context {
 	if t != nil && t.namespace != nil {
 		return inNamespace(ctx, t.namespace, s)
 	}
+	learnSpanKey() // the one node that may be made before there is a provider
 	_, _, base := activeIn(ctx)
 	return withActive(base, s)
 }

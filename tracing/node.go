@@ -67,7 +67,7 @@ func withActive(base context.Context, s *Span) context.Context {
 }
 
 // spanKey is the key under which package otel/trace keeps the active span. It is not exported there,
-// so learnSpanKey asks for it. It is set before the first span exists and never again.
+// so learnSpanKey asks for it. It is set before the first node of ours exists that asks for it, and never again.
 var (
 	spanKey     any = ownKey{}
 	learnKey    sync.Once

@@ -447,3 +447,14 @@ func TestSpanIsFoundWithoutTheKey(t *testing.T) {
 		assert.False(t, c.span(t, "none").Parent.IsValid())
 	})
 }
+
+// A package variable's tracer may set an active span before the program makes its first provider, even
+// while it does: the key must not be read before it is there. Not parallel: it changes what the whole
+// package knows.
+func TestSetActiveSpanBeforeAnyProvider(t *testing.T) {
+	tracing.BeforeAnyProvider(func() {
+		ctx := tracing.NewTracer("early").SetActiveSpan(context.Background(), nil)
+		_, ours := trace.SpanFromContext(ctx).(*tracing.Span)
+		assert.True(t, ours, "nobody has learnt the key")
+	})
+}
