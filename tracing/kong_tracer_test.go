@@ -218,6 +218,7 @@ func TestKongGlobalSwitchesOver(t *testing.T) {
 	_, r, p := exporting(t)
 	tracing.SetGlobal(p)
 	defer tracing.SetGlobal(nil)
+	assertMakesNoSpans(t, &tracing.Tracer{})
 	assert.Same(t, kongGlobal, tracing.NewTracer("library"), "memoised across SetGlobal")
 	assert.NotSame(t, kongGlobal, p.NewTracer("library"), "the global tracers are apart from a provider's")
 	ctx, root := kongGlobal.StartSpan(context.Background(), "root")

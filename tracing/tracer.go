@@ -16,9 +16,9 @@ import (
 	"github.com/spandrel-go/spandrel/sampling"
 )
 
-// Tracer starts spans of one instrumentation scope. It is safe for concurrent use. A nil *Tracer, one
-// made by [WithNoop], and one of the global provider before [SetGlobal] start no spans: they return
-// the Go context as it was and a span that does nothing.
+// Tracer starts spans of one instrumentation scope. It is safe for concurrent use. A nil *Tracer, the
+// zero value, one made by [WithNoop], and one of the global provider before [SetGlobal] start no spans:
+// they return the Go context as it was and a span that does nothing.
 type Tracer struct {
 	embedded.Tracer
 	provider *Provider // nil: the global one, whatever it is at the time
@@ -58,6 +58,9 @@ func (t *Tracer) active() *Provider {
 	}
 	if t.provider != nil {
 		return t.provider
+	}
+	if t.scope == nil { // the zero value
+		return nil
 	}
 	return global.Load()
 }
