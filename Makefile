@@ -88,7 +88,7 @@ tidy-check: ## Fail where `make tidy` would change something
 	@$(call each,$(MODULES),go mod tidy -diff)
 
 .PHONY: servers
-servers: ## Fetch the real servers that tests talk to into the user's cache folder (Java 17, Maven)
+servers: ## Fetch the real servers that tests talk to into the user's cache folder (Java 17, Maven, Python 3 with pip)
 	@.ci/servers/fetch
 
 .PHONY: quickstart
