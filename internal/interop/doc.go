@@ -7,7 +7,8 @@
 //   - The tests of this package talk to real servers, which `make servers` fetches into the user's
 //     cache folder. Where one is missing its tests are skipped with a reason; with the environment
 //     variable SPANDREL_REQUIRE_SERVERS=1 they fail instead.
-//   - Package process runs those servers, package zipkinserver one of them.
+//   - Package process runs those servers, package zipkinserver one of them, package envoy another, on both
+//     sides of a service.
 //   - Package encoding compares what the exporters write with what the official exporters write.
 //   - Package headers compares what the propagators read and write.
 //   - Package dropin runs OpenTelemetry's own instrumentation and API on our provider.

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package envoy_test
+
+import (
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/spandrel-go/spandrel/internal/interop/envoy"
+	"github.com/spandrel-go/spandrel/propagation"
+)
+
+var (
+	b3       = propagation.Config{Extract: []string{"b3", "w3c"}, Inject: []string{"b3"}}
+	b3Single = propagation.Config{Extract: []string{"b3"}, Inject: []string{"b3-single"}}
+)
+
+func setups() []setup {
+	return []setup{
+		{name: "zipkin", tracer: envoy.Zipkin, client: b3, service: b3, read: readB3, shared: true, zipkin: true},
+		{name: "zipkin, spans not shared", tracer: envoy.ZipkinUnshared, client: b3, service: b3, read: readB3, zipkin: true},
+		{name: "zipkin, b3 header", tracer: envoy.ZipkinUnshared, client: b3Single, service: b3Single, read: readB3, zipkin: true},
+		{name: "zipkin, W3C as well", tracer: envoy.ZipkinW3C, read: readW3C, zipkin: true},
+		{name: "opentelemetry", tracer: envoy.OpenTelemetry, read: readW3C, both: true},
+		{name: "datadog", tracer: envoy.Datadog, read: readW3C, dropped: true},
+	}
+}
+
+// TestChain sends requests through a real Envoy, a service of ours, the same Envoy and another service of ours:
+// the spans of all of them are one chain, the decision of the first Envoy or of the client before it holds at
+// every hop, whatever rate the second one has, and x-request-id stays.
+func TestChain(t *testing.T) {
+	t.Parallel()
+	for _, s := range setups() {
+		t.Run(s.name, func(t *testing.T) {
+			t.Parallel()
+			c := newChain(t, s)
+			var calls []call
+			for _, from := range []caller{denies, accepts, plain} {
+				for _, inbound := range []int{0, 100} {
+					for _, outbound := range []int{100, 0} {
+						calls = append(calls, c.run(t, from, inbound, outbound, nil))
+					}
+				}
+			}
+			c.flush(t)
+			for _, k := range calls {
+				t.Run(fmt.Sprintf("%s, %d %%, %d %%", k.caller, k.inbound, k.outbound), func(t *testing.T) { c.check(t, k) })
+			}
+			// By now the spans of the last call have come, and would have come after those of any other.
+			for _, k := range calls {
+				if !c.sampled(k) && !c.dropped {
+					c.requireNoneReported(t, c.read(t, k.serviceIn).traceID)
+				}
+			}
+		})
+	}
+}
+
+// readB3 reads either form of B3. There must be one of them only.
+func readB3(t testing.TB, h http.Header) ids {
+	t.Helper()
+	if single := h.Get("b3"); single != "" {
+		require.Empty(t, h.Values("x-b3-traceid"))
+		parts := append(strings.Split(single, "-"), "")
+		require.GreaterOrEqual(t, len(parts), 4, h)
+		return ids{traceID: parts[0], spanID: parts[1], sampled: flag(t, parts[2]), parentID: parts[3]}
+	}
+	return ids{
+		traceID: h.Get("x-b3-traceid"), spanID: h.Get("x-b3-spanid"), parentID: h.Get("x-b3-parentspanid"),
+		sampled: flag(t, h.Get("x-b3-sampled")),
+	}
+}
+
+func readW3C(t testing.TB, h http.Header) ids {
+	t.Helper()
+	parts := strings.Split(h.Get("traceparent"), "-")
+	require.Len(t, parts, 4, h)
+	flags, err := strconv.ParseUint(parts[3], 16, 8)
+	require.NoError(t, err)
+	return ids{traceID: parts[1], spanID: parts[2], sampled: flags&1 != 0}
+}
+
+func flag(t testing.TB, s string) bool {
+	t.Helper()
+	assert.Contains(t, []string{"0", "1"}, s)
+	return s == "1"
+}
