@@ -25,6 +25,8 @@
 //     [ComposableRuleBased], [ComposableProbability] and others.
 //   - [AlwaysRecord] lets processors see what another sampler drops.
 //   - [ParentBased] follows the caller's decision and asks another sampler where there is none.
+//   - [EnvoyRequestID] follows the decision in an x-request-id of Envoy's, and asks another sampler where
+//     there is none.
 //
 // The ratios and Probability keep different traces at the same rate. None looks at the parent: alone,
 // each decides anew about a trace that arrived sampled, which [ParentBased] never does.

@@ -26,7 +26,8 @@ type Sampler interface {
 // HeadSampler is a [Sampler] that can decide without looking at the span: from the trace id and the
 // parent's decision. Package tracing finds it by type assertion and asks it first, which spares it
 // the Parameters and a copy of the attributes. All samplers of this package are of this kind;
-// [Probability] and [Composite] decide so only about what they drop.
+// [Probability] and [Composite] decide so only about what they drop, and [EnvoyRequestID] where a
+// request id has no say.
 type HeadSampler interface {
 	Sampler
 	// SampleHead decides as Sample would and returns true, or returns false: then Sample is asked. It
@@ -44,8 +45,8 @@ type Head struct {
 	Debug          bool
 	// LocalParent says that Parent is valid and not remote.
 	LocalParent bool
-	// NoParent says that the trace begins here and nothing arrived: neither ids nor a decision nor a
-	// trace state.
+	// NoParent says that the trace begins here and nothing arrived: neither ids nor a decision, a request id
+	// or a trace state.
 	NoParent bool
 }
 
