@@ -18,6 +18,8 @@ import (
 
 var (
 	b3       = propagation.Config{Extract: []string{"b3", "w3c"}, Inject: []string{"b3"}}
+	datadog  = propagation.Config{Extract: []string{"datadog", "w3c"}, Inject: []string{"datadog"}}
+	w3c      = propagation.Config{Extract: []string{"w3c"}, Inject: []string{"w3c"}}
 	b3Single = propagation.Config{Extract: []string{"b3"}, Inject: []string{"b3-single"}}
 )
 
@@ -27,8 +29,10 @@ func setups() []setup {
 		{name: "zipkin, spans not shared", tracer: envoy.ZipkinUnshared, client: b3, service: b3, read: readB3, zipkin: true},
 		{name: "zipkin, b3 header", tracer: envoy.ZipkinUnshared, client: b3Single, service: b3Single, read: readB3, zipkin: true},
 		{name: "zipkin, W3C as well", tracer: envoy.ZipkinW3C, read: readW3C, zipkin: true},
+		{name: "zipkin, zero config", tracer: envoy.ZipkinUnshared, read: readB3, zipkin: true},
 		{name: "opentelemetry", tracer: envoy.OpenTelemetry, read: readW3C, both: true},
-		{name: "datadog", tracer: envoy.Datadog, read: readW3C, dropped: true},
+		{name: "datadog", tracer: envoy.Datadog, client: datadog, service: datadog, read: readDatadog, dropped: true},
+		{name: "datadog, W3C alone", tracer: envoy.Datadog, client: w3c, service: w3c, read: readW3C, dropped: true},
 	}
 }
 
@@ -85,6 +89,32 @@ func readW3C(t testing.TB, h http.Header) ids {
 	flags, err := strconv.ParseUint(parts[3], 16, 8)
 	require.NoError(t, err)
 	return ids{traceID: parts[1], spanID: parts[2], sampled: flags&1 != 0}
+}
+
+// readDatadog reads Datadog's headers. A traceparent beside them, which Envoy writes, must say the same.
+func readDatadog(t testing.TB, h http.Header) ids {
+	t.Helper()
+	_, high, _ := strings.Cut(h.Get("x-datadog-tags"), "_dd.p.tid=")
+	high, _, _ = strings.Cut(high, ",")
+	require.Len(t, high, 16, h)
+	priority, err := strconv.Atoi(h.Get("x-datadog-sampling-priority"))
+	require.NoError(t, err)
+	got := ids{
+		traceID: high + decimal(t, h.Get("x-datadog-trace-id")), spanID: decimal(t, h.Get("x-datadog-parent-id")),
+		sampled: priority > 0,
+	}
+	if h.Get("traceparent") != "" {
+		require.Equal(t, readW3C(t, h), got)
+	}
+	return got
+}
+
+// decimal returns a number's hexadecimal digits.
+func decimal(t testing.TB, s string) string {
+	t.Helper()
+	n, err := strconv.ParseUint(s, 10, 64)
+	require.NoError(t, err)
+	return fmt.Sprintf("%016x", n)
 }
 
 func flag(t testing.TB, s string) bool {
