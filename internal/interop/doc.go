@@ -11,6 +11,8 @@
 //     sides of a service.
 //   - Package encoding compares what the exporters write with what the official exporters write.
 //   - Package headers compares what the propagators read and write.
+//   - Command w3cservice is a service for the validation suite of W3C's Trace Context; its test runs the
+//     suite where `make w3c-suite` finds it.
 //   - Package dropin runs OpenTelemetry's own instrumentation and API on our provider.
 //   - Package model runs random programs of calls on our provider and on the SDK, and lists where the
 //     two are meant to differ.
