@@ -25,7 +25,7 @@ each = for module in $(1); do echo "== $$module: $(2)"; (cd "$$module" && $(2));
 
 .PHONY: help
 help: ## Show this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 18
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/\1\t\2/' | expand -t 18
 
 .PHONY: all
 all: tidy-check lint test test-invariants test-race ## What to run before a pull request
@@ -90,6 +90,14 @@ tidy-check: ## Fail where `make tidy` would change something
 .PHONY: servers
 servers: ## Fetch the real servers that tests talk to into the user's cache folder (Java 17, Maven, Python 3 with pip)
 	@.ci/servers/fetch
+
+# absolute makes a path independent of the folder; a plain name stays one.
+absolute = $(if $(findstring /,$(1)),$(abspath $(1)),$(1))
+
+.PHONY: w3c-suite
+w3c-suite: ## W3C's validation suite: W3C_TRACE_CONTEXT=its clone, PYTHON=one that has aiohttp
+	@[ -n "$(W3C_TRACE_CONTEXT)" ] || { echo "w3c-suite: set W3C_TRACE_CONTEXT to a clone of github.com/w3c/trace-context, and PYTHON where python3 has no aiohttp" >&2; exit 1; }
+	@cd internal/interop && W3C_TRACE_CONTEXT='$(abspath $(W3C_TRACE_CONTEXT))' PYTHON='$(call absolute,$(PYTHON))' go test -count=1 -v -run '^TestW3CSuite$$' ./w3cservice
 
 .PHONY: quickstart
 quickstart: ## Run the first example
