@@ -36,6 +36,9 @@ var (
 	instanaSpanIDHeader   = header{"x-instana-s", "X-Instana-S"}
 	instanaLevelHeader    = header{"x-instana-l", "X-Instana-L"}
 	requestIDHeader       = header{"x-request-id", "X-Request-Id"}
+	clientTraceIDHeader   = header{"x-client-trace-id", "X-Client-Trace-Id"}
+	forceTraceHeader      = header{"x-envoy-force-trace", "X-Envoy-Force-Trace"}
+	kongRequestIDHeader   = header{"x-kong-request-id", "X-Kong-Request-Id"}
 )
 
 // source reads a carrier.

@@ -99,23 +99,23 @@ func TestFields(t *testing.T) {
 		cfg  propagation.Config
 		want [][]string
 	}{
-		{"defaults", propagation.Config{}, [][]string{w3c, b3, {"b3", "x-request-id"}}},
-		{"one format", propagation.Config{Inject: []string{"w3c"}}, [][]string{w3c, {"x-request-id"}}},
-		{"nothing", propagation.Config{Inject: []string{}}, [][]string{{"x-request-id"}}},
+		{"defaults", propagation.Config{}, [][]string{w3c, b3, {"b3", "x-request-id", "x-client-trace-id", "x-envoy-force-trace", "x-kong-request-id"}}},
+		{"one format", propagation.Config{Inject: []string{"w3c"}}, [][]string{w3c, {"x-request-id", "x-client-trace-id", "x-envoy-force-trace", "x-kong-request-id"}}},
+		{"nothing", propagation.Config{Inject: []string{}}, [][]string{{"x-request-id", "x-client-trace-id", "x-envoy-force-trace", "x-kong-request-id"}}},
 		{
 			"jaeger and ot",
 			propagation.Config{Inject: []string{"ot", "jaeger"}},
-			[][]string{{"uber-trace-id"}, {"ot-tracer-traceid", "ot-tracer-spanid", "ot-tracer-sampled"}, {"x-request-id"}},
+			[][]string{{"uber-trace-id"}, {"ot-tracer-traceid", "ot-tracer-spanid", "ot-tracer-sampled"}, {"x-request-id", "x-client-trace-id", "x-envoy-force-trace", "x-kong-request-id"}},
 		},
 		{
 			"preserve what may be read",
 			propagation.Config{Extract: []string{"jaeger"}, Inject: []string{"preserve"}},
-			[][]string{w3c, {"uber-trace-id", "x-request-id"}},
+			[][]string{w3c, {"uber-trace-id", "x-request-id", "x-client-trace-id", "x-envoy-force-trace", "x-kong-request-id"}},
 		},
 		{
 			"preserve",
 			propagation.Config{Extract: []string{"w3c"}, Inject: []string{"preserve"}, DefaultFormat: "b3-single"},
-			[][]string{w3c, {"b3", "x-request-id"}},
+			[][]string{w3c, {"b3", "x-request-id", "x-client-trace-id", "x-envoy-force-trace", "x-kong-request-id"}},
 		},
 	}
 	for _, tt := range tests {

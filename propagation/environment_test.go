@@ -47,7 +47,7 @@ func TestFromEnvironment(t *testing.T) {
 	w3c := []string{"traceparent", "tracestate"}
 	b3 := []string{"x-b3-traceid", "x-b3-spanid", "x-b3-parentspanid", "x-b3-sampled", "x-b3-flags"}
 	ot := []string{"ot-tracer-traceid", "ot-tracer-spanid", "ot-tracer-sampled"}
-	id, bag := []string{"x-request-id"}, []string{"baggage"}
+	id, bag := []string{"x-request-id", "x-client-trace-id", "x-envoy-force-trace", "x-kong-request-id"}, []string{"baggage"}
 	tests := []struct {
 		name, value string
 		fields      [][]string

@@ -55,7 +55,7 @@ func ExampleNew() {
 	fmt.Println(p.Fields())
 	// Output:
 	// propagation: extract: unknown format "zipkin": it is one of w3c, b3, jaeger, ot, datadog, aws, gcp, instana
-	// [traceparent tracestate x-request-id]
+	// [traceparent tracestate x-request-id x-client-trace-id x-envoy-force-trace x-kong-request-id]
 }
 
 func ExampleRemoteFromContext() {

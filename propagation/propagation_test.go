@@ -4,6 +4,7 @@ package propagation_test
 
 import (
 	"context"
+	"log/slog"
 	"net/http"
 	"strings"
 	"testing"
@@ -38,7 +39,7 @@ var everyFormat = []string{"w3c", "b3", "jaeger", "ot", "datadog", "aws", "gcp",
 
 func newPropagator(tb testing.TB, cfg propagation.Config) *propagation.Propagator {
 	tb.Helper()
-	p, err := propagation.New(cfg)
+	p, err := propagation.New(cfg, propagation.WithLogger(slog.New(slog.DiscardHandler)))
 	require.NoError(tb, err)
 	return p
 }

@@ -5,6 +5,7 @@ package propagation
 import (
 	"context"
 	"slices"
+	"sync/atomic"
 
 	otelprop "go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
@@ -22,6 +23,8 @@ type Propagator struct {
 	malformed counters
 	conflicts conflicts
 	forced    forced
+
+	untraceable atomic.Uint64 // request ids with which Envoy does not trace
 }
 
 var _ otelprop.TextMapPropagator = (*Propagator)(nil)
@@ -84,7 +87,7 @@ func fieldsOf(c config) []string {
 	if set.has(formatInstana) {
 		fields = append(fields, instanaTraceIDHeader.lower, instanaSpanIDHeader.lower, instanaLevelHeader.lower)
 	}
-	return append(fields, requestIDHeader.lower)
+	return append(fields, requestIDHeader.lower, clientTraceIDHeader.lower, forceTraceHeader.lower, kongRequestIDHeader.lower)
 }
 
 // read reads the headers of one format.
@@ -146,19 +149,19 @@ func (p *Propagator) Extract(ctx context.Context, carrier otelprop.TextMapCarrie
 		}
 	}
 	p.cap(&found)
-	requestID := p.readRequestID(&src)
+	ids := p.readCorrelation(&src)
 	if !found.SpanContext.IsValid() && found.Decision == Defer {
-		if requestID == "" {
+		if ids == (correlation{}) {
 			return ctx
 		}
 		// A request id says nothing about the trace: what is known of that stays.
 		if old := remote.FromContext(ctx); old != nil {
 			found = *old
 		}
-		found.RequestID = requestID
+		ids.store(&found)
 		return &node{Context: ctx, remote: found}
 	}
-	found.RequestID = requestID
+	ids.store(&found)
 	n := &node{Context: ctx, remote: found}
 	if !found.SpanContext.IsValid() {
 		return n
@@ -250,6 +253,9 @@ func (p *Propagator) Inject(ctx context.Context, carrier otelprop.TextMapCarrier
 	}
 	if t.requestID != "" {
 		dst.set(&requestIDHeader, t.requestID)
+	}
+	if r != nil {
+		forwardCorrelation(&dst, r)
 	}
 }
 

@@ -28,17 +28,67 @@ func RequestIDFromContext(ctx context.Context) string {
 	return string(appendUUID(buf[:0], sc.TraceID()))
 }
 
-// readRequestID returns the x-request-id that arrived, or "".
-func (p *Propagator) readRequestID(src *source) string {
-	id := src.get(&requestIDHeader)
-	for i := range len(id) {
+// correlation is what arrived in headers that name a request and not a span. It travels on byte for byte.
+type correlation struct{ requestID, clientTraceID, forceTrace, kongRequestID string }
+
+// maxCorrelation bounds each of these headers, in bytes. Real ones have 32 or 36.
+const maxCorrelation = 256
+
+func (p *Propagator) readCorrelation(src *source) correlation {
+	c := correlation{
+		requestID:     p.readToken(src, &requestIDHeader),
+		clientTraceID: p.readToken(src, &clientTraceIDHeader),
+		forceTrace:    p.readToken(src, &forceTraceHeader),
+		kongRequestID: p.readToken(src, &kongRequestIDHeader),
+	}
+	if c.requestID != "" && !traceable(c.requestID) && p.untraceable.Add(1) == 1 {
+		p.logger.Warn("spandrel: an x-request-id arrived with which Envoy does not trace; further ones are only counted",
+			"x-request-id", c.requestID)
+	}
+	return c
+}
+
+func (c *correlation) store(in *Remote) {
+	in.RequestID, in.ClientTraceID = c.requestID, c.clientTraceID
+	in.ForceTrace, in.KongRequestID = c.forceTrace, c.kongRequestID
+}
+
+// forwardCorrelation sends what arrived on, but for the request id.
+func forwardCorrelation(dst *target, r *Remote) {
+	if r.ClientTraceID != "" {
+		dst.set(&clientTraceIDHeader, r.ClientTraceID)
+	}
+	if r.ForceTrace != "" {
+		dst.set(&forceTraceHeader, r.ForceTrace)
+	}
+	if r.KongRequestID != "" {
+		dst.set(&kongRequestIDHeader, r.KongRequestID)
+	}
+}
+
+// traceable reports whether Envoy traces a request with this x-request-id: a UUID's length, the place of
+// the reason, and eight hexadecimal digits in front, of which it makes its sampling decision
+// (envoyproxy/envoy:source/extensions/request_id/uuid/config.cc).
+func traceable(id string) bool {
+	var number [4]byte
+	return len(id) == uuidLen && decodeAny(number[:], id[:8])
+}
+
+// readToken returns a header that is forwarded, or "" if it is none that an HTTP client would send.
+func (p *Propagator) readToken(src *source, name *header) string {
+	value := src.get(name)
+	if len(value) > maxCorrelation {
+		p.malformed.count(formatRequestID, reasonLength)
+		return ""
+	}
+	for i := range len(value) {
 		// RFC 9110, section 5.5. An HTTP client refuses to send a request with such a value.
-		if c := id[i]; c < ' ' && c != '\t' || c == 0x7f {
+		if c := value[i]; c < ' ' && c != '\t' || c == 0x7f {
 			p.malformed.count(formatRequestID, reasonSyntax)
 			return ""
 		}
 	}
-	return id
+	return value
 }
 
 // startsTrace reports whether the trace of sc began in this process.

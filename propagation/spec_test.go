@@ -181,9 +181,9 @@ func TestSpec_B3_Propagator(t *testing.T) {
 		})
 	}
 	// MUST provide configuration of the encoding; Fields MUST be those of the configured one.
-	assert.Equal(t, []string{"b3", "x-request-id"}, single.Fields())
+	assert.Equal(t, []string{"b3", "x-request-id", "x-client-trace-id", "x-envoy-force-trace", "x-kong-request-id"}, single.Fields())
 	assert.Equal(t, []string{
-		"x-b3-traceid", "x-b3-spanid", "x-b3-parentspanid", "x-b3-sampled", "x-b3-flags", "x-request-id",
+		"x-b3-traceid", "x-b3-spanid", "x-b3-parentspanid", "x-b3-sampled", "x-b3-flags", "x-request-id", "x-client-trace-id", "x-envoy-force-trace", "x-kong-request-id",
 	}, many.Fields())
 }
 
@@ -199,7 +199,7 @@ func TestSpec_Jaeger_Propagator(t *testing.T) {
 		assert.True(t, trace.SpanContextFromContext(ctx).IsRemote())
 		assert.Equal(t, headers("uber-trace-id", want), inject(startSpan(t, ctx, true), p), value)
 	}
-	assert.Equal(t, []string{"uber-trace-id", "x-request-id"}, p.Fields())
+	assert.Equal(t, []string{"uber-trace-id", "x-request-id", "x-client-trace-id", "x-envoy-force-trace", "x-kong-request-id"}, p.Fields())
 }
 
 func TestSpec_OT_Propagator(t *testing.T) {
@@ -210,7 +210,7 @@ func TestSpec_OT_Propagator(t *testing.T) {
 	assert.True(t, sc.IsSampled() && sc.IsRemote())
 	assert.Equal(t, headers("ot-tracer-traceid", shortHex, "ot-tracer-spanid", ownHex, "ot-tracer-sampled", "1"),
 		inject(startSpan(t, ctx, true), p))
-	assert.Equal(t, []string{"ot-tracer-traceid", "ot-tracer-spanid", "ot-tracer-sampled", "x-request-id"}, p.Fields())
+	assert.Equal(t, []string{"ot-tracer-traceid", "ot-tracer-spanid", "ot-tracer-sampled", "x-request-id", "x-client-trace-id", "x-envoy-force-trace", "x-kong-request-id"}, p.Fields())
 }
 
 // Extract MUST NOT fail nor store anything for what cannot be parsed; values are US-ASCII that any
@@ -240,7 +240,10 @@ func TestSpec_TextMapPropagator(t *testing.T) {
 // Fields are the names that Inject sets, so that a carrier that is used again can be cleared.
 func TestSpec_Fields(t *testing.T) {
 	t.Parallel()
-	debug := []string{"b3", traceHex + "-" + spanHex + "-d-" + parentHex, "x-request-id", traceUUID}
+	debug := []string{
+		"b3", traceHex + "-" + spanHex + "-d-" + parentHex, "x-request-id", traceUUID,
+		"x-client-trace-id", "client", "x-envoy-force-trace", "true", "x-kong-request-id", "kong",
+	}
 	stateful := []string{"traceparent", "00-" + traceHex + "-" + spanHex + "-01", "tracestate", "a=1"}
 	rum := []string{"x-datadog-trace-id", "1", "x-datadog-parent-id", "2", "x-datadog-origin", "rum"}
 	for _, inject := range [][]string{
@@ -315,14 +318,14 @@ func TestEnvCarrierInAChild(t *testing.T) {
 func TestSpec_OTEL_PROPAGATORS(t *testing.T) {
 	t.Parallel()
 	for value, want := range map[string]string{
-		"":                           "traceparent tracestate x-request-id baggage",
-		"tracecontext,baggage":       "traceparent tracestate x-request-id baggage",
-		"TraceContext, tracecontext": "traceparent tracestate x-request-id",
-		"b3,b3":                      "b3 x-request-id",
-		"jaeger,ottrace":             "uber-trace-id ot-tracer-traceid ot-tracer-spanid ot-tracer-sampled x-request-id",
-		"xray":                       "x-amzn-trace-id x-request-id",
+		"":                           "traceparent tracestate x-request-id x-client-trace-id x-envoy-force-trace x-kong-request-id baggage",
+		"tracecontext,baggage":       "traceparent tracestate x-request-id x-client-trace-id x-envoy-force-trace x-kong-request-id baggage",
+		"TraceContext, tracecontext": "traceparent tracestate x-request-id x-client-trace-id x-envoy-force-trace x-kong-request-id",
+		"b3,b3":                      "b3 x-request-id x-client-trace-id x-envoy-force-trace x-kong-request-id",
+		"jaeger,ottrace":             "uber-trace-id ot-tracer-traceid ot-tracer-spanid ot-tracer-sampled x-request-id x-client-trace-id x-envoy-force-trace x-kong-request-id",
+		"xray":                       "x-amzn-trace-id x-request-id x-client-trace-id x-envoy-force-trace x-kong-request-id",
 		"none":                       "",
-		"unheard-of,b3multi":         "x-b3-traceid x-b3-spanid x-b3-parentspanid x-b3-sampled x-b3-flags x-request-id",
+		"unheard-of,b3multi":         "x-b3-traceid x-b3-spanid x-b3-parentspanid x-b3-sampled x-b3-flags x-request-id x-client-trace-id x-envoy-force-trace x-kong-request-id",
 	} {
 		p, warnings := fromVariable(t, value)
 		assert.ElementsMatch(t, strings.Fields(want), p.Fields(), value)

@@ -11,6 +11,10 @@ type Stats struct {
 	Malformed []Malformed
 	// Conflicts lists how often headers of two formats named different traces.
 	Conflicts []Conflict
+	// UntraceableRequestIDs counts x-request-id headers with which Envoy does not trace: its reason has no
+	// place in a value that is not a UUID's length, and its stable sampling needs eight hexadecimal digits
+	// in front. The first is logged too.
+	UntraceableRequestIDs uint64
 	// Capped counts decisions to sample that [WithForcedSamplingLimit] took back.
 	Capped uint64
 }
@@ -91,6 +95,7 @@ func (p *Propagator) Stats() Stats {
 			}
 		}
 	}
+	s.UntraceableRequestIDs = p.untraceable.Load()
 	s.Capped = p.forced.capped.Load()
 	return s
 }

@@ -65,6 +65,10 @@ type Remote struct {
 	TraceState string
 	// RequestID is the x-request-id header byte for byte, or "".
 	RequestID string
+	// ClientTraceID, ForceTrace and KongRequestID are the headers x-client-trace-id and
+	// x-envoy-force-trace, by which Envoy is told to trace, and x-kong-request-id, by which Kong's logs are
+	// found, byte for byte, or "".
+	ClientTraceID, ForceTrace, KongRequestID string
 	// Links are the spans of other traces that headers of other formats named: the span that starts
 	// here links to them.
 	Links []Link
