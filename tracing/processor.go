@@ -8,7 +8,7 @@ import "context"
 // Processors are called in the order of registration. All methods are called by many goroutines at
 // once. They must not block. A panic in OnStart, OnEnding or OnEnd reaches the caller of Start or End: it
 // is not swallowed, and the span is exported all the same, after OnEnding of the processors behind the
-// one that panicked. Spans that the provider ends itself, at Shutdown or because too many are open, pass
+// one that panicked; after a panic in OnStart the span has ended. Spans that the provider ends itself, at Shutdown or because too many are open, pass
 // OnEnding and OnEnd too; at Shutdown a panic becomes an error.
 type Processor interface {
 	// OnStart is called when a span has been started; parent is the Go context given to Start, and may

@@ -315,6 +315,35 @@ func TestProcessorPanicReachesTheCaller(t *testing.T) {
 
 var panicking atomic.Bool
 
+// A span whose OnStart panics ends at once: the caller of Start never gets it, and an open span would keep
+// its local trace in memory for good.
+func TestProcessorPanicInOnStartEndsTheSpan(t *testing.T) {
+	t.Parallel()
+	var ended []string
+	tracer, c, p := newTracer(t, tracing.WithProcessor(&processor{
+		onStart: func(_ context.Context, s *tracing.Span) {
+			if d := s.Snapshot(); strings.HasPrefix(d.Name, "bad") {
+				panic("a bug in the processor")
+			}
+		},
+		onEnd: func(d *tracing.SpanData) { ended = append(ended, strings.Clone(d.Name)) },
+	}))
+	bug := func(f func()) { assert.PanicsWithValue(t, "a bug in the processor", f) }
+	bug(func() { tracer.StartSpan(context.Background(), "bad root") })
+	ctx, root := tracer.StartSpan(context.Background(), "root")
+	bug(func() { tracer.Start(ctx, "bad child") })
+	_, unlinked := tracer.CreateSpan(ctx)
+	bug(func() { tracer.LinkSpan(unlinked, "bad link") })
+	assert.False(t, unlinked.IsRecording())
+	assert.Equal(t, 1, p.Stats().Open, "the root")
+	root.End()
+	flush(t, p)
+	assert.Equal(t, []string{"bad root", "bad child", "bad link", "root"}, ended)
+	assert.ElementsMatch(t, ended, c.names())
+	assert.Zero(t, p.Stats().Unfinished)
+	sumsHold(t, p)
+}
+
 func TestProcessorsErrorsAreReturned(t *testing.T) {
 	t.Parallel()
 	fail := func(context.Context) error { return errBackend }

@@ -479,11 +479,18 @@ func (s *Span) beginUnlinked(o *startOptions, result *sampling.Result) {
 	}
 }
 
-// onStart tells the processors.
+// onStart tells the processors. A span whose start panics is ended: nobody else has it to do so.
 func (s *Span) onStart(ctx context.Context) {
+	returned := false
+	defer func() {
+		if !returned {
+			s.end(time.Time{})
+		}
+	}()
 	for _, proc := range s.provider.processors {
 		proc.OnStart(ctx, s)
 	}
+	returned = true
 }
 
 // ask asks the sampler about one span. The result is nil where the decision is all there is.
