@@ -17,7 +17,7 @@ var floors = map[string]int{
 	"sampling":                    1,
 	"sampling/jaegerremote":       2,
 	"propagation":                 1,
-	"propagation/propagationtest": 2,
+	"propagation/propagationtest": 1,
 	"tracing":                     2,
 	"tracing/tracehttp":           3,
 	"tracing/tracegrpc":           3,
