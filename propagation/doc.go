@@ -36,7 +36,9 @@
 //
 //   - "datadog" is x-datadog-trace-id, -parent-id, -sampling-priority, -origin and -tags. Trace ids of
 //     128 bits keep their first half, which Kong loses, in the tag _dd.p.tid. Origin and tags go on in
-//     the same trace; so does the priority, as long as the decision stays the same.
+//     the same trace; so does the priority, as long as the decision stays the same. All of this also
+//     arrives with w3c, in the member dd of a tracestate. Where that member arrived, or datadog is read
+//     or written, w3c writes it anew for a span of ours, in front of the others.
 //
 //   - "aws" is x-amzn-trace-id, of AWS X-Ray. A header without a Parent, as a load balancer sends it,
 //     holds no span to join. What others put into the header, such as Lambda's Lineage, goes on in it.

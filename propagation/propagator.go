@@ -178,11 +178,12 @@ type outgoing struct {
 	traceIDBits   int     // as the trace id arrived; 0 if it did not
 	arrived       *Remote // where the trace id arrived, else nil
 	otherDecision bool    // the decision is not the one that arrived
+	forwarded     bool    // no span was made here
 }
 
 // texts holds what is written of an outgoing, all substrings of one string.
 type texts struct {
-	traceparent             string
+	traceparent, tracestate string
 	traceID, spanID, parent string
 	b3Single, jaeger        string
 	otTraceID               string
@@ -276,6 +277,7 @@ func newOutgoing(sc trace.SpanContext, r *Remote) outgoing {
 			debug:       r.Debug,
 			traceIDBits: r.TraceIDBits,
 			arrived:     r,
+			forwarded:   true,
 		}
 	}
 	out := outgoing{spanContext: sc, decision: Deny}
@@ -340,7 +342,17 @@ func newTexts(out *outgoing, set formatSet, requestID bool) (t texts) {
 	if requestID {
 		b = appendUUID(b, out.spanContext.TraceID())
 	}
+	stateStart := len(b)
+	if set.has(formatW3C) {
+		t.tracestate = stateToSend(out.spanContext.TraceState(), out.arrived)
+		if was := datadogMember(t.tracestate); hasDatadogState(out, set, was) && out.decision != Defer {
+			b = appendTraceState(b, out, t.tracestate, was)
+		}
+	}
 	s := string(b)
+	if stateStart < len(b) {
+		t.tracestate = s[stateStart:]
+	}
 	t.traceparent = s[:traceparentLen]
 	t.traceID = s[3:35]
 	if out.traceIDBits == 64 {
@@ -362,6 +374,6 @@ func newTexts(out *outgoing, set formatSet, requestID bool) (t texts) {
 	}
 	t.aws = s[datadogEnd:awsEnd]
 	t.gcp = s[awsEnd:gcpEnd]
-	t.requestID = s[gcpEnd:]
+	t.requestID = s[gcpEnd:stateStart]
 	return t
 }

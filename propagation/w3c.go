@@ -45,6 +45,9 @@ func (p *Propagator) extractW3C(src *source, in *Remote) {
 	}
 	in.Format = formatNames[formatW3C]
 	in.TraceIDBits = 128
+	if value := datadogMember(in.TraceState); value != "" {
+		readDatadogState(in, value)
+	}
 }
 
 // parseTraceparent reads a traceparent of any version but ff. Of a version that it does not know it
@@ -100,5 +103,5 @@ func injectW3C(dst *target, out *outgoing, t *texts) {
 		return
 	}
 	dst.set(&traceparentHeader, t.traceparent)
-	dst.put(&tracestateHeader, stateToSend(out.spanContext.TraceState(), out.arrived))
+	dst.put(&tracestateHeader, t.tracestate)
 }

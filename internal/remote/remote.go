@@ -46,7 +46,8 @@ type Remote struct {
 	Format string
 	// TraceIDBits is the width of the trace id as it came, 64 or 128; 0 without an id.
 	TraceIDBits int
-	// Priority is the sampling priority that a Datadog library sent: 1 and 2 accept, 0 and -1 deny; 2
+	// Priority is the sampling priority that a Datadog library sent, in its headers
+	// or in tracestate: 1 and 2 accept, 0 and -1 deny; 2
 	// and -1 are a user's will. Other values, from -99 to 99, stand for the same by their sign. It is 0
 	// where none arrived: Decision tells.
 	Priority int8
