@@ -122,9 +122,7 @@ func (lt *localTrace) startSpan(s, parent *Span, name string, scope *Scope, at i
 		r.own = s.identity
 	}
 	lt.mu.Unlock()
-	if victim != nil {
-		victim.abandonOpen(&lt.shard.evicted, routine)
-	}
+	lt.joined(victim)
 }
 
 // startRoot starts the local root.
@@ -137,8 +135,23 @@ func (lt *localTrace) startRoot(name string, scope *Scope, at int64, kind trace.
 	r.name, r.scope = name, scope
 	r.kind, r.withheld, r.root = uint8(kind), withheld, true
 	lt.mu.Unlock()
+	lt.joined(victim)
+}
+
+// joined follows the start of a span. victim is a local trace that has to make room, mostly nil. A span
+// that starts while Shutdown collects the open ones may come too late for that, and is abandoned here.
+func (lt *localTrace) joined(victim *localTrace) {
+	if victim != nil || lt.info.provider.closed.Load() {
+		lt.makeRoom(victim)
+	}
+}
+
+func (lt *localTrace) makeRoom(victim *localTrace) {
 	if victim != nil {
 		victim.abandonOpen(&lt.shard.evicted, routine)
+	}
+	if p := lt.provider(); p.closed.Load() {
+		lt.abandonOpen(&p.unfinished, forced)
 	}
 }
 

@@ -126,8 +126,6 @@ func (lt *localTrace) link(s *Span, name string, scope *Scope, at int64, attrs [
 	}
 	s.mu.Unlock()
 	lt.mu.Unlock()
-	if victim != nil {
-		victim.abandonOpen(&lt.shard.evicted, routine)
-	}
+	lt.joined(victim)
 	return true
 }
