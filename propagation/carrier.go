@@ -2,11 +2,7 @@
 
 package propagation
 
-import (
-	"net/http"
-
-	otelprop "go.opentelemetry.io/otel/propagation"
-)
+import otelprop "go.opentelemetry.io/otel/propagation"
 
 // header is the name of a header in both forms: lower case for carriers of any kind, canonical for
 // an http.Header.
@@ -41,24 +37,46 @@ var (
 	kongRequestIDHeader   = header{"x-kong-request-id", "X-Kong-Request-Id"}
 )
 
+// name returns the name that a map of values has for the header.
+func (h *header) name(canonical bool) string {
+	if canonical {
+		return h.canonical
+	}
+	return h.lower
+}
+
+// mapOf returns the map of values that carrier is, if it is one, and whether its names are canonical.
+func mapOf(carrier otelprop.TextMapCarrier) (m map[string][]string, isMap, canonical bool) {
+	switch c := carrier.(type) {
+	case otelprop.HeaderCarrier:
+		return c, true, true
+	case MetadataCarrier:
+		return c, true, false
+	default:
+		return nil, false, false
+	}
+}
+
 // source reads a carrier.
 type source struct {
-	carrier  otelprop.TextMapCarrier
-	header   http.Header // the carrier, if isHeader
-	isHeader bool
+	carrier   otelprop.TextMapCarrier
+	header    map[string][]string // the carrier, if isMap
+	isMap     bool
+	canonical bool // the names in header are
 }
 
 func newSource(carrier otelprop.TextMapCarrier) source {
-	h, ok := carrier.(otelprop.HeaderCarrier)
-	return source{carrier: carrier, header: http.Header(h), isHeader: ok}
+	s := source{carrier: carrier}
+	s.header, s.isMap, s.canonical = mapOf(carrier)
+	return s
 }
 
 // get returns the first value of a header, or "".
 func (s *source) get(name *header) string {
-	if !s.isHeader {
+	if !s.isMap {
 		return s.carrier.Get(name.lower)
 	}
-	if v := s.header[name.canonical]; len(v) > 0 {
+	if v := s.header[name.name(s.canonical)]; len(v) > 0 {
 		return v[0]
 	}
 	return ""
@@ -69,7 +87,7 @@ func (s *source) only(name *header) (value string, twice bool) {
 	if v := s.values(name); len(v) > 0 {
 		return v[0], len(v) > 1
 	}
-	if s.isHeader {
+	if s.isMap {
 		return "", false
 	}
 	return s.carrier.Get(name.lower), false
@@ -77,7 +95,7 @@ func (s *source) only(name *header) (value string, twice bool) {
 
 // lines returns all values of a header; one is room for a carrier that knows one only.
 func (s *source) lines(name *header, one *[1]string) []string {
-	if v := s.values(name); len(v) > 0 || s.isHeader {
+	if v := s.values(name); len(v) > 0 || s.isMap {
 		return v
 	}
 	if one[0] = s.carrier.Get(name.lower); one[0] == "" {
@@ -88,8 +106,8 @@ func (s *source) lines(name *header, one *[1]string) []string {
 
 // values returns all values of a header from a carrier that can tell, else nothing.
 func (s *source) values(name *header) []string {
-	if s.isHeader {
-		return s.header[name.canonical]
+	if s.isMap {
+		return s.header[name.name(s.canonical)]
 	}
 	if c, ok := s.carrier.(otelprop.ValuesGetter); ok {
 		return c.Values(name.lower)
@@ -103,18 +121,19 @@ type deleter interface{ Delete(key string) }
 
 // target writes a carrier.
 type target struct {
-	carrier  otelprop.TextMapCarrier
-	header   http.Header // the carrier, if isHeader
-	isHeader bool
-	deleter  deleter // the carrier, if it is one
+	carrier   otelprop.TextMapCarrier
+	header    map[string][]string // the carrier, if isMap
+	isMap     bool
+	canonical bool    // the names in header are
+	deleter   deleter // the carrier, if it is one
 	// values holds the values of all headers that one Inject sets: one allocation for all of them.
 	values []string
 }
 
 // newTarget reports false if there is nothing to write to.
 func newTarget(carrier otelprop.TextMapCarrier) (target, bool) {
-	if h, ok := carrier.(otelprop.HeaderCarrier); ok {
-		return target{header: http.Header(h), isHeader: true}, h != nil
+	if m, isMap, canonical := mapOf(carrier); isMap {
+		return target{header: m, isMap: true, canonical: canonical}, m != nil
 	}
 	d, _ := carrier.(deleter)
 	return target{carrier: carrier, deleter: d}, carrier != nil
@@ -122,20 +141,24 @@ func newTarget(carrier otelprop.TextMapCarrier) (target, bool) {
 
 // reserve makes room for n values.
 func (t *target) reserve(n int) {
-	if t.isHeader {
+	if t.isMap {
 		t.values = make([]string, 0, n)
 	}
 }
 
 func (t *target) set(name *header, value string) {
-	if !t.isHeader {
+	switch {
+	case !t.isMap:
 		t.carrier.Set(name.lower, value)
+		return
+	case !t.canonical && !isMetadata(value):
+		t.remove(name)
 		return
 	}
 	t.values = append(t.values, value)
 	n := len(t.values)
 	// cap == len, so that an append to one header does not reach the next one's value.
-	t.header[name.canonical] = t.values[n-1 : n : n]
+	t.header[name.name(t.canonical)] = t.values[n-1 : n : n]
 }
 
 // put sets a header, or removes it where the carrier can if value is empty.
@@ -149,8 +172,8 @@ func (t *target) put(name *header, value string) {
 
 // remove removes a header, where the carrier can.
 func (t *target) remove(name *header) {
-	if t.isHeader {
-		delete(t.header, name.canonical)
+	if t.isMap {
+		delete(t.header, name.name(t.canonical))
 	} else if t.deleter != nil {
 		t.deleter.Delete(name.lower)
 	}

@@ -87,11 +87,12 @@
 // # Carriers
 //
 // Any TextMapCarrier will do; names are looked up in lower case. With OpenTelemetry's HeaderCarrier
-// the http.Header is used directly, under canonical names. [EnvCarrier] carries the same in environment
-// variables, to a child process. Headers can be removed from these two, and from any carrier that has a
-// method Delete(string); with others [Config] Clear does nothing, and old headers of a format that is
-// written stay. Two traceparent headers, which only a HeaderCarrier or a carrier with a
-// Values method can show, are malformed; several tracestate headers are one list.
+// the http.Header is used directly, under canonical names, and so is gRPC's metadata with
+// [MetadataCarrier]. [EnvCarrier] carries the same in environment variables, to a child process. Headers
+// can be removed from these, and from any carrier that has a method Delete(string); with others [Config]
+// Clear does nothing, and old headers of a format that is written stay. Two traceparent headers, which
+// only a HeaderCarrier, a MetadataCarrier or a carrier with a Values method can show, are malformed;
+// several tracestate headers are one list.
 //
 // # Concurrency, errors, cost
 //
