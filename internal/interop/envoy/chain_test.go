@@ -347,6 +347,11 @@ func (c *chain) checkRequestID(t testing.TB, k call) {
 	t.Helper()
 	id := k.serviceIn.Get("x-request-id")
 	assert.Len(t, id, 36)
+	reason := propagation.RequestIDNoTrace
+	if k.inbound == 100 {
+		reason = propagation.RequestIDSampled
+	}
+	assert.Equal(t, reason, propagation.ParseRequestID(id).Reason())
 	assert.Equal(t, []string{id}, k.serviceOut.Values("x-request-id"))
 	if k.inbound == k.outbound || k.inbound == 100 {
 		assert.Equal(t, []string{id}, k.leafIn.Values("x-request-id"))

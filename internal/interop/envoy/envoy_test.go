@@ -5,6 +5,7 @@ package envoy_test
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -62,6 +63,64 @@ func TestChain(t *testing.T) {
 				if !c.sampled(k) && !c.dropped {
 					c.requireNoneReported(t, c.read(t, k.serviceIn).traceID)
 				}
+			}
+		})
+	}
+}
+
+// TestChainKeeps shows what a client sends that has to be at the end of the chain, too.
+func TestChainKeeps(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name    string
+		setup   string // of setups
+		percent int
+		in, out headers // out: regular expressions of the whole values, at the leaf
+	}{
+		{
+			"a trace id of 64 bits", "zipkin", 100,
+			headers{"x-b3-traceid": traceID[16:], "x-b3-spanid": spanID, "x-b3-sampled": "1"},
+			headers{"x-b3-traceid": traceID[16:], "x-b3-sampled": "1"},
+		},
+		{
+			"a trace state", "opentelemetry", 100,
+			headers{"traceparent": "00-" + traceID + "-" + spanID + "-01", "tracestate": "foo=1,bar@=2"},
+			headers{"traceparent": "00-" + traceID + another + "01", "tracestate": "foo=1,bar@=2"},
+		},
+		{
+			"a user's priority, the origin, tags", "datadog", 0,
+			headers{
+				"x-datadog-trace-id": "1234", "x-datadog-parent-id": "77", "x-datadog-sampling-priority": "2",
+				"x-datadog-origin": "rum", "x-datadog-tags": "_dd.p.tid=6b01261000000000,_dd.p.dm=-4",
+			},
+			headers{
+				"x-datadog-trace-id": "1234", "x-datadog-sampling-priority": "2", "x-datadog-origin": "rum",
+				"x-datadog-tags": ".*_dd.p.tid=6b01261000000000.*", "traceparent": "00-6b0126100000000000000000000004d2" + another + "01",
+			},
+		},
+		{
+			"what a user rejects", "datadog", 100,
+			headers{"x-datadog-trace-id": "1234", "x-datadog-parent-id": "77", "x-datadog-sampling-priority": "-1"},
+			headers{"x-datadog-trace-id": "1234", "x-datadog-sampling-priority": "-1"},
+		},
+		{
+			"the mechanism of a decision", "datadog", 100, nil,
+			headers{"x-datadog-sampling-priority": "1", "x-datadog-tags": ".*_dd.p.dm=-0.*"},
+		},
+		{
+			"the reason of a forced trace", "zipkin", 0,
+			headers{"x-client-trace-id": "c1"},
+			headers{"x-b3-sampled": "1", "x-request-id": ".{14}b.*"},
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			all := setups()
+			i := slices.IndexFunc(all, func(s setup) bool { return s.name == test.setup })
+			c := newChain(t, all[i])
+			leafIn := c.run(t, plain, test.percent, test.percent, test.in).leafIn
+			for name, want := range test.out {
+				assert.Regexp(t, "^(?:"+want+")$", leafIn.Get(name), name)
 			}
 		})
 	}

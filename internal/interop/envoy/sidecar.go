@@ -97,12 +97,12 @@ func Start(t testing.TB, cfg Config) *Sidecar {
 	return s
 }
 
-// Inbound returns the URL of the listener in front of the app that samples this percentage, 0 or 100, of
+// Inbound returns the URL of the listener in front of the app that samples this percentage, 0, 30 or 100, of
 // the traces that begin there.
 func (s *Sidecar) Inbound(percent int) string { return s.listeners[fmt.Sprintf("INBOUND-%d", percent)] }
 
-// Outbound returns the URL of the listener in front of the next service that samples this percentage, 0 or
-// 100, of the traces that begin there.
+// Outbound returns the URL of the listener in front of the next service that samples this percentage, 0, 30
+// or 100, of the traces that begin there.
 func (s *Sidecar) Outbound(percent int) string {
 	return s.listeners[fmt.Sprintf("OUTBOUND-%d", percent)]
 }
@@ -120,7 +120,7 @@ func render(t testing.TB, cfg Config) string {
 	var text strings.Builder
 	require.NoError(t, tmpl.Execute(&text, map[string]any{
 		"Clusters": map[string]string{"INBOUND": "app", "OUTBOUND": "next"},
-		"Percents": []int{0, 100},
+		"Percents": []int{0, 30, 100},
 		"Provider": cfg.Tracer,
 		"Ports":    ports,
 	}))
