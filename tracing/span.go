@@ -122,11 +122,16 @@ func (s *Span) eventConfig(mono int64, opts []trace.EventOption) (at time.Time, 
 	cfg = trace.NewEventConfig(withoutNil(opts)...)
 	at = cfg.Timestamp()
 	monotonic := at != at.Round(0) //nolint:revive // Equal does not tell whether there is a monotonic reading
-	if read := s.provider.monoAt(at); monotonic && read >= mono && read <= s.provider.mono() {
+	if since := s.provider.monoAt(at) - mono; monotonic && since >= 0 &&
+		(since < justNow || mono+since <= s.provider.mono()) {
 		at = time.Time{} // it was read since we were called
 	}
 	return at, cfg
 }
+
+// justNow is how long after our own reading of the clock package otel/trace mostly reads it, in ns. Only
+// beyond it another reading has to tell that one from a time ahead that the user gave.
+const justNow = 10_000
 
 // withoutNil returns options without those that are nil, on which package otel/trace panics.
 func withoutNil[O any](opts []O) []O {
