@@ -20,19 +20,19 @@ type Config struct {
 	// Extract lists the formats to read, in order: "w3c", "b3", "jaeger", "ot", "datadog", "aws", "gcp",
 	// "instana". The first that yields a valid trace id and span id wins; if none does, the first that
 	// yields a decision. Nil means [w3c, b3], an empty list that nothing is read but x-request-id.
-	Extract []string `yaml:"extract" json:"extract"`
+	Extract []string `yaml:"extract" json:"extract,omitzero"`
 	// Inject lists the formats to write, in any order: "preserve", "w3c", "b3", "b3-single", "jaeger",
 	// "ot", "datadog", "aws", "gcp", "instana". preserve stands for the format that was read, or
 	// DefaultFormat when none was. Nil means [preserve, w3c, b3]: traceparent and x-b3-* always, and b3
 	// if that is what arrived. An empty list means that nothing is written but x-request-id.
-	Inject []string `yaml:"inject" json:"inject"`
+	Inject []string `yaml:"inject" json:"inject,omitzero"`
 	// Clear lists names of headers, in any case, that Inject removes before it writes; one that is
 	// also written is there afterwards. Only a HeaderCarrier and a carrier with a method Delete(string)
 	// can remove. Nil means none.
-	Clear []string `yaml:"clear" json:"clear"`
+	Clear []string `yaml:"clear" json:"clear,omitzero"`
 	// DefaultFormat is what preserve writes if nothing was read: any of those that Inject lists but
 	// preserve itself. Empty means w3c.
-	DefaultFormat string `yaml:"default_format" json:"default_format"`
+	DefaultFormat string `yaml:"default_format" json:"default_format,omitzero"`
 }
 
 // Option changes what Kong's propagation block has no word for.

@@ -86,7 +86,7 @@ func TestConfigHasKongsWords(t *testing.T) {
 	typ := reflect.TypeFor[propagation.Config]()
 	for i := range typ.NumField() {
 		tag := typ.Field(i).Tag
-		assert.Equal(t, tag.Get("json"), tag.Get("yaml"), typ.Field(i).Name)
+		assert.Equal(t, tag.Get("json"), tag.Get("yaml")+",omitzero", typ.Field(i).Name)
 	}
 }
 
