@@ -40,7 +40,7 @@
 //
 // A [Processor] sees spans start and end, in the order of registration. In OnEnding it may still write
 // to the span, read it by [Span.Snapshot], and drop it by [Span.Release]. What it takes out there never
-// reaches a queue.
+// reaches a queue: [NewRedactor] makes one that takes secrets out.
 //
 // # Resource and environment
 //
