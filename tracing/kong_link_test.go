@@ -270,6 +270,38 @@ func TestKongUnlinkedRoot(t *testing.T) {
 	sumsHold(t, p)
 }
 
+// The children of a root that will never be linked do not wait for it: neither those that have ended
+// before it, nor those that end later.
+func TestKongUnlinkedRootLetsItsChildrenGo(t *testing.T) {
+	t.Parallel()
+	for name, end := range map[string]func(*tracing.Span){
+		"Finish":  func(s *tracing.Span) { s.Finish() },
+		"Release": func(s *tracing.Span) { s.Release() },
+	} {
+		tracer, r, p := exporting(t)
+		ctx, root := tracer.CreateSpan(context.Background())
+		_, early := tracer.StartSpan(ctx, "early")
+		_, late := tracer.StartSpan(ctx, "late")
+		early.Finish()
+		end(root)
+		queued := func() uint64 { return p.Stats().Exporters[0].Queued }
+		assert.Zero(t, queued(), "%s: one is open", name)
+		late.Finish()
+		assert.Equal(t, uint64(2), queued(), name)
+
+		ctx, root = tracer.CreateSpan(context.Background())
+		_, early = tracer.StartSpan(ctx, "early too")
+		early.Finish()
+		end(root)
+		assert.Equal(t, uint64(3), queued(), name)
+		end(root)
+		assert.Equal(t, uint64(2), p.Stats().NeverLinked, name)
+		flush(t, p)
+		assert.False(t, r.Span(t, "early").Partial, name)
+		sumsHold(t, p)
+	}
+}
+
 func TestKongActiveSpanStepsBackFromUnlinkedSpans(t *testing.T) {
 	t.Parallel()
 	tracer, _, _ := exporting(t)

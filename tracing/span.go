@@ -279,7 +279,9 @@ func (s *Span) endWith(at time.Time, mono int64, after *record, u urgency) bool 
 			}
 		case r != nil && r.unlinked:
 			s.rec = nil
-			p.neverLinked.Add(1)
+			s.mu.Unlock()
+			s.local.forget(r)
+			return false
 		}
 		s.mu.Unlock()
 		return false
@@ -369,7 +371,7 @@ func (s *Span) Release() {
 	switch {
 	case ending: // process finishes it
 	case unlinked:
-		s.provider.neverLinked.Add(1)
+		s.local.forget(r)
 	default:
 		s.local.discard(r, routine)
 	}

@@ -129,3 +129,18 @@ func (lt *localTrace) link(s *Span, name string, scope *Scope, at int64, attrs [
 	lt.joined(victim)
 	return true
 }
+
+// forget counts a span that ended without having been linked; r is what its handle held. A local root's
+// children wait for it no longer.
+func (lt *localTrace) forget(r *record) {
+	lt.provider().neverLinked.Add(1)
+	if !r.root {
+		return
+	}
+	lt.mu.Lock()
+	lt.rootEnded = true
+	if lt.open == 0 && lt.first != nil {
+		lt.handOverAll(routine)
+	}
+	lt.mu.Unlock()
+}
