@@ -59,17 +59,19 @@ func (p *Propagator) disagree(src *source, found *Remote, in Remote) {
 	p.conflicts[joined][linked].Add(1)
 }
 
-// descend returns child, which a later format names, in place of its parent, with what that one knows
-// more: the other half of the trace id, the trace state.
-func descend(parent, child Remote) Remote {
-	sc := child.SpanContext.WithTraceState(parent.SpanContext.TraceState())
-	if child.TraceIDBits == 64 && parent.TraceIDBits == 128 {
-		sc, child.TraceIDBits = sc.WithTraceID(parent.SpanContext.TraceID()), 128
+// complete returns the caller with what another format knows more of the same trace: the other half of the
+// trace id, that it is random, the trace state.
+func complete(caller, other Remote) Remote {
+	sc := caller.SpanContext
+	if caller.TraceIDBits == 64 && other.TraceIDBits == 128 {
+		sc, caller.TraceIDBits = sc.WithTraceID(other.SpanContext.TraceID()), 128
 	}
-	if parent.SpanContext.IsRandom() {
+	if other.SpanContext.IsRandom() {
 		sc = sc.WithTraceFlags(sc.TraceFlags().WithRandom(true))
 	}
-	child.SpanContext = sc
-	child.Links = parent.Links
-	return child
+	if caller.TraceState == "" {
+		sc, caller.TraceState = sc.WithTraceState(other.SpanContext.TraceState()), other.TraceState
+	}
+	caller.SpanContext = sc
+	return caller
 }

@@ -145,7 +145,10 @@ func (p *Propagator) Extract(ctx context.Context, carrier otelprop.TextMapCarrie
 		case !sameIDs(&found, &in):
 			p.disagree(&src, &found, in)
 		case in.ParentSpanID.IsValid() && in.ParentSpanID == found.SpanContext.SpanID():
-			found = descend(found, in)
+			in.Links = found.Links
+			found = complete(in, found)
+		default:
+			found = complete(found, in)
 		}
 	}
 	p.cap(&found)
