@@ -81,6 +81,18 @@ func TestFacts(t *testing.T) {
 	}{
 		{"zipkin", envoy.ZipkinUnshared, zipkinFacts()},
 		{"opentelemetry", envoy.OpenTelemetry, openTelemetryFacts()},
+		{"opentelemetry, parent based", envoy.OpenTelemetryParent, []fact{
+			{
+				"its own rate drops what the caller sampled", 0,
+				headers{"traceparent": "00-" + traceID + "-" + spanID + "-01"},
+				headers{"traceparent": "00-" + traceID + another + "00"},
+			},
+			{
+				"what the caller sampled stays so", 100,
+				headers{"traceparent": "00-" + traceID + "-" + spanID + "-01"},
+				headers{"traceparent": "00-" + traceID + another + "01"},
+			},
+		}},
 		{"datadog", envoy.Datadog, datadogFacts()},
 	} {
 		t.Run(group.name, func(t *testing.T) {

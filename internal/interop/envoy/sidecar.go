@@ -34,6 +34,10 @@ type Tracer string
 const zipkinTracer = `name: envoy.tracers.zipkin, typed_config: {"@type": type.googleapis.com/envoy.config.trace.v3.ZipkinConfig,
               collector_cluster: collector, collector_endpoint: /api/v2/spans, collector_endpoint_version: HTTP_JSON, trace_id_128bit: true`
 
+const openTelemetryTracer = `name: envoy.tracers.opentelemetry, typed_config: {
+              "@type": type.googleapis.com/envoy.config.trace.v3.OpenTelemetryConfig, service_name: sidecar,
+              http_service: {http_uri: {uri: "http://127.0.0.1/v1/traces", cluster: collector, timeout: 5s}}`
+
 // Envoy's tracers.
 const (
 	// Zipkin is the tracer as the manuals have it: a server span shares the id of the client span before it.
@@ -46,9 +50,13 @@ const (
 	Datadog Tracer = `{name: envoy.tracers.datadog, typed_config: {"@type": type.googleapis.com/envoy.config.trace.v3.DatadogConfig,
               collector_cluster: collector, service_name: sidecar}}`
 	// OpenTelemetry posts OTLP to the path /v1/traces.
-	OpenTelemetry Tracer = `{name: envoy.tracers.opentelemetry, typed_config: {
-              "@type": type.googleapis.com/envoy.config.trace.v3.OpenTelemetryConfig, service_name: sidecar,
-              http_service: {http_uri: {uri: "http://127.0.0.1/v1/traces", cluster: collector, timeout: 5s}}}}`
+	OpenTelemetry Tracer = "{" + openTelemetryTracer + "}}"
+	// OpenTelemetryParent has a sampler that is to obey the caller, and to sample all other traces.
+	OpenTelemetryParent Tracer = "{" + openTelemetryTracer + `,
+              sampler: {name: envoy.tracers.opentelemetry.samplers.parent_based, typed_config: {
+                "@type": type.googleapis.com/envoy.extensions.tracers.opentelemetry.samplers.v3.ParentBasedSamplerConfig,
+                wrapped_sampler: {name: envoy.tracers.opentelemetry.samplers.always_on, typed_config: {
+                  "@type": type.googleapis.com/envoy.extensions.tracers.opentelemetry.samplers.v3.AlwaysOnSamplerConfig}}}}}}`
 )
 
 // Config says what stands around an Envoy. The URLs are of servers on 127.0.0.1; their paths do not count.
