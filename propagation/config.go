@@ -14,17 +14,19 @@ import (
 // Config says which formats are read and written. It is Kong's propagation block: same words, same
 // rules, except that a list that is not given means the default and not an empty one.
 //
-// The zero value reads W3C and B3 and writes both, because a service seldom knows what stands behind
-// it: Envoy's Zipkin tracer reads only B3, its OpenTelemetry tracer only W3C.
+// The zero value reads what gateways and meshes write by default, and writes W3C, B3 and what arrived,
+// because a service seldom knows what stands behind it: Envoy's Zipkin tracer reads only B3, its
+// OpenTelemetry tracer only W3C.
 type Config struct {
 	// Extract lists the formats to read, in order: "w3c", "b3", "jaeger", "ot", "datadog", "aws", "gcp",
-	// "instana". The first that yields a valid trace id and span id wins; if none does, the first that
-	// yields a decision. Nil means [w3c, b3], an empty list that nothing is read but x-request-id.
+	// "instana". The first that yields a valid trace id and span id wins, and the others are linked
+	// where they name other traces; if none does, the first that yields a decision. Nil means
+	// [w3c, b3, datadog, jaeger], an empty list that nothing is read but x-request-id.
 	Extract []string `yaml:"extract" json:"extract,omitzero"`
 	// Inject lists the formats to write, in any order: "preserve", "w3c", "b3", "b3-single", "jaeger",
 	// "ot", "datadog", "aws", "gcp", "instana". preserve stands for the format that was read, or
-	// DefaultFormat when none was. Nil means [preserve, w3c, b3]: traceparent and x-b3-* always, and b3
-	// if that is what arrived. An empty list means that nothing is written but x-request-id.
+	// DefaultFormat when none was. Nil means [preserve, w3c, b3]: traceparent and x-b3-* always, and
+	// the format that arrived. An empty list means that nothing is written but x-request-id.
 	Inject []string `yaml:"inject" json:"inject,omitzero"`
 	// Clear lists names of headers, in any case, that Inject removes before it writes; one that is
 	// also written is there afterwards. Only a HeaderCarrier and a carrier with a method Delete(string)
@@ -100,7 +102,7 @@ func (s formatSet) has(f format) bool { return s&(1<<f) != 0 }
 
 func newConfig(cfg Config, opts []Option) (config, error) {
 	c := config{
-		extract:       []format{formatW3C, formatB3},
+		extract:       []format{formatW3C, formatB3, formatDatadog, formatJaeger},
 		inject:        formatSet(0).with(formatW3C).with(formatB3),
 		preserve:      true,
 		defaultFormat: formatW3C,

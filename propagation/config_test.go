@@ -99,7 +99,10 @@ func TestFields(t *testing.T) {
 		cfg  propagation.Config
 		want [][]string
 	}{
-		{"defaults", propagation.Config{}, [][]string{w3c, b3, {"b3", "x-request-id", "x-client-trace-id", "x-envoy-force-trace", "x-kong-request-id"}}},
+		{"defaults", propagation.Config{}, [][]string{w3c, b3, {
+			"b3", "uber-trace-id", "x-datadog-trace-id", "x-datadog-parent-id", "x-datadog-sampling-priority", "x-datadog-origin", "x-datadog-tags",
+			"x-request-id", "x-client-trace-id", "x-envoy-force-trace", "x-kong-request-id",
+		}}},
 		{"one format", propagation.Config{Inject: []string{"w3c"}}, [][]string{w3c, {"x-request-id", "x-client-trace-id", "x-envoy-force-trace", "x-kong-request-id"}}},
 		{"nothing", propagation.Config{Inject: []string{}}, [][]string{{"x-request-id", "x-client-trace-id", "x-envoy-force-trace", "x-kong-request-id"}}},
 		{
