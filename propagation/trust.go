@@ -4,6 +4,7 @@ package propagation
 
 import (
 	"fmt"
+	"math"
 	"sync/atomic"
 	"time"
 
@@ -74,7 +75,7 @@ func (f *forced) take(limit uint32) bool {
 
 // cap takes a decision to sample back if callers have forced too many.
 func (p *Propagator) cap(in *Remote) {
-	if p.forcedLimit == nil || in.Decision != Accept || p.forced.take(uint32(min(*p.forcedLimit, 1<<31))) {
+	if p.forcedLimit == nil || in.Decision != Accept || p.forced.take(uint32(min(*p.forcedLimit, math.MaxInt32))) {
 		return
 	}
 	p.forced.capped.Add(1)
