@@ -17,7 +17,8 @@ var globalTracers tracers
 var globalTracer = &Tracer{scope: &Scope{Name: "default"}, rate: 1}
 
 // SetGlobal makes p the provider of [NewTracer], [StartSpan] and [ActiveSpan]; nil makes them no-ops
-// again, and so does one that OTEL_SDK_DISABLED disables. Tracers made before follow. It does not touch OpenTelemetry's global provider.
+// again, and so does one that OTEL_SDK_DISABLED disables. Tracers made before follow. It does not touch
+// OpenTelemetry's global provider.
 func SetGlobal(p *Provider) {
 	if p != nil && p.noop {
 		p = nil // it would start spans here

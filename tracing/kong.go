@@ -56,7 +56,8 @@ func WithRemoteParent(sc trace.SpanContext) SpanOption {
 func WithStartTime(at time.Time) SpanOption { return SpanOption{what: optStartTime, at: &at} }
 
 // WithShouldSample decides about sampling in the sampler's place. It counts only for a span without
-// a parent, and only if the request brought no decision: nobody re-decides a trace.
+// a parent in this process, and only if the request brought no decision, or left it to us (B3 may):
+// nobody re-decides a trace.
 func WithShouldSample(sample bool) SpanOption {
 	return SpanOption{what: optShouldSample, flag: sample}
 }

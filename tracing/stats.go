@@ -20,8 +20,8 @@ type Stats struct {
 	Open           int
 	// SampledOut counts spans that the sampler dropped: they record nothing.
 	SampledOut uint64
-	// Unfinished counts spans that were exported without having been ended: open at Shutdown, or
-	// among too many open ones ([WithOpenSpanLimit]). They count as Ended too.
+	// Unfinished counts spans that the provider has ended itself, with the attribute span.unfinished:
+	// open at Shutdown, or among too many open ones ([WithOpenSpanLimit]). They count as Ended too.
 	Unfinished uint64
 	// Withheld counts spans that ended and were not given to the exporters, by reason.
 	Withheld WithheldStats

@@ -25,8 +25,8 @@ func (t *Tracer) CreateSpan(ctx context.Context, opts ...SpanOption) (context.Co
 
 // LinkSpan starts a span made by [Tracer.CreateSpan], as one of this tracer's: Kong's link_span. It
 // starts now, unless [WithStartTime] is given. [WithAttributes] replaces the attributes that it has; the
-// other options have no effect. Processors see the start, with a Go context that holds nothing but the
-// span.
+// other options have no effect. Processors see the start, with a Go context that holds, in
+// its parent's place, the span itself, and the values that [Tracer.CreateSpan] was given.
 //
 // It reports false, and does nothing, if the span was not sampled, has been linked, has ended, is of
 // another provider, or the provider has been shut down.
