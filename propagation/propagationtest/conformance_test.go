@@ -285,7 +285,7 @@ func TestBrokenPropagatorsFail(t *testing.T) {
 			spoil: func(_ <-chan struct{}, p *plain) {
 				p.change(func(sc trace.SpanContext) trace.SpanContext { return sc.WithTraceState(trace.TraceState{}) })
 			},
-			want: map[string]string{"trace state": `the trace state arrives as it was sent: sent "a=b", got ""`},
+			want: map[string]string{"trace state": `the trace state arrives as it was sent, behind what the propagator adds of its own: sent "a=b", got ""`},
 		},
 		{
 			name: "takes what arrived for its own",

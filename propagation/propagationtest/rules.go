@@ -76,7 +76,7 @@ func travelRules(c *config) []rule {
 	if c.traceState {
 		list = append(list, rule{
 			name:  "trace state",
-			text:  "the trace state arrives as it was sent",
+			text:  "the trace state arrives as it was sent, behind what the propagator adds of its own",
 			check: checkTraceState,
 		})
 	}
@@ -217,13 +217,9 @@ func checkTraceState(k *kit) {
 		}
 		sc := random.spanContext().WithTraceState(state)
 		headers := k.headers(sc)
-		if got := k.read(headers).TraceState().String(); got != list {
+		if got := k.read(headers).TraceState().String(); got != list && !strings.HasSuffix(got, ","+list) {
 			k.broken("sent %q, got %q of %s", list, got, describe(headers))
 		}
-	}
-	sc := random.spanContext()
-	if headers := k.headers(sc); k.read(headers).TraceState().Len() != 0 {
-		k.broken("sent none, got %q of %s", k.read(headers).TraceState().String(), describe(headers))
 	}
 }
 
