@@ -75,6 +75,7 @@
 // # x-request-id
 //
 // Envoy finds its logs, and its sampling decision, by x-request-id, and asks services to forward it.
+// docs/envoy.md says how to configure a service behind Envoy, tracer by tracer.
 // It is carried byte for byte from the request that arrived to every request made on its behalf. A
 // value with control characters, which no HTTP client would send on, is refused and counted.
 //
