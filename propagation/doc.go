@@ -52,6 +52,9 @@
 // The baggage headers of jaeger and ot are neither read nor written: baggage has a header of its own,
 // and OpenTelemetry a propagator for it.
 //
+// docs/propagation-vectors.md lists, vector by vector, where we differ from Kong Gateway, Envoy and others,
+// and why.
+//
 // Which are read and written says [Config], in the words of Kong's propagation block. In any of
 // them a header that is refused starts a new trace, and is counted in [Stats].
 //

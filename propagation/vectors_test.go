@@ -19,143 +19,6 @@ import (
 	"github.com/spandrel-go/spandrel/propagation"
 )
 
-// Why we deviate from a vector.
-const (
-	w3cAnyVersion   = "the W3C specification has higher versions parsed, whatever follows their flags"
-	w3cMasksFlags   = "the W3C specification has unknown flags masked, not refused"
-	w3cDuplicate    = "the W3C specification allows one traceparent"
-	w3cGrammar      = "the W3C specification allows neither upper case nor space"
-	sampledAnyCase  = "zipkin-go and otel-go read TRUE and FALSE, too"
-	sampledLegacy   = "B3 allows true and false for older writers"
-	sampledEmpty    = "an empty x-b3-sampled is none, as for the others"
-	sampledUnknown  = "an unknown x-b3-sampled is none: no decision is taken for a deny"
-	debugRead       = "x-b3-flags: 1 is B3's debug flag, and implies accept"
-	decisionAlone   = "B3 allows a decision without ids"
-	decisionStays   = "bad ids do not make the decision beside them bad, as for Kong"
-	singlePerField  = "the b3 header wins, and the x-b3-* headers fill in what it lacks"
-	parentAfterSpan = "Brave leaves out a deferred decision before the parent"
-	trailingDash    = "an empty last part is a deferred decision, as for Kong and dd-trace-go"
-	upperCase       = "Kong, Envoy and zipkin-go read upper case"
-	idLength        = "an id of another length than 16 or 32 is no id: nobody writes one"
-	badParent       = "a bad parent makes the ids bad, as for Kong, zipkin-go and otel-go"
-	b3InTraceState  = "B3 shows it as a rationale, not as an encoding, and W3C forbids to read " +
-		"tracestate without a traceparent"
-	deferStays      = "Kong makes a deny of a deferred decision"
-	ownParent       = "the parent of our own span is not known to its span context"
-	b3Hijack        = "Kong's b3 reader claims requests that carry nothing of B3 but a tracestate, or bad ids"
-	oneB3           = "both encodings of B3 say the same where one is written; Kong leaves an old one beside the new"
-	ownBaggage      = "baggage is a header and a propagator of its own"
-	debugSent       = "Kong does not know Jaeger's debug flag, and makes an ordinary accept of it"
-	flagsLength     = "the flags of Jaeger are one byte"
-	jaegerEncode    = "Jaeger's own libraries decode the value: some writers encode it"
-	jaegerParent    = "a parent that is no number makes the header bad, as for Kong"
-	decisionUnknown = "an unknown decision is none, and makes the ids no worse"
-	datadogHigh     = "the first half of a trace id of 128 bits is in x-datadog-tags, which Kong neither reads nor writes"
-	datadogNoSpan   = "a trace id without a span is not joined, and therefore not written"
-	datadogSpace    = "Datadog's libraries refuse spaces"
-	awsEmpty        = "X-Ray's SDKs write an empty or unknown Sampled for a decision that is left to the callee"
-	gcpDefer        = "without options the decision is left to the callee; Kong makes a deny of that"
-	gcpOverflow     = "a span id of more than 64 bits is no span id: nobody writes one"
-	instanaLevel    = "Instana's tracers suppress with a level alone"
-	instanaDigits   = "a trace id with other characters than digits is none: nobody writes one"
-	nilIsDefault    = "a list that is not given means the default, not an empty one"
-)
-
-// deviations lists the vectors that we do not agree with, and why. Each one that is missing here,
-// and each one here that we agree with, fails the test.
-var deviations = map[string]string{
-	"v0019": w3cAnyVersion,
-	"v0071": ownBaggage,
-	"v0079": ownBaggage,
-	"v0094": ownBaggage,
-	"v0100": ownBaggage,
-	"v0103": ownBaggage,
-	"v0114": datadogNoSpan,
-	"v0122": datadogHigh,
-	"v0149": awsEmpty,
-	"v0156": gcpDefer,
-	"v0176": instanaDigits,
-	"v0192": sampledAnyCase,
-	"v0208": parentAfterSpan,
-	"v0218": jaegerEncode,
-	"v0230": datadogHigh,
-	"v0232": datadogSpace,
-	"v0241": gcpDefer,
-	"v0246": gcpOverflow,
-	"v0249": decisionUnknown,
-	"v0250": instanaLevel,
-	"v0268": datadogHigh,
-	"v0272": deferStays,
-	"v0275": deferStays,
-	"v0277": datadogHigh,
-	"v0278": deferStays,
-	"v0279": deferStays,
-	"v0295": datadogHigh,
-	"v0311": debugSent,
-	"v0329": ownBaggage,
-	"v0330": ownBaggage,
-	"v0331": datadogHigh,
-	"v0354": deferStays,
-	"v0355": deferStays,
-	"v0368": ownParent,
-	"v0374": ownParent,
-	"v0378": b3Hijack,
-	"v0382": b3Hijack,
-	"v0385": oneB3,
-	"v0386": nilIsDefault,
-	"v0404": w3cMasksFlags,
-	"v0405": w3cMasksFlags,
-	"v0406": w3cMasksFlags,
-	"v0458": jaegerParent,
-	"v0466": flagsLength,
-	"v0497": w3cMasksFlags,
-	"v0499": w3cDuplicate,
-	"v0501": upperCase,
-	"v0519": parentAfterSpan,
-	"v0520": parentAfterSpan,
-	"v0521": trailingDash,
-	"v0530": jaegerEncode,
-	"v0549": decisionStays,
-	"v0581": decisionStays,
-	"v0584": decisionStays,
-	"v0587": singlePerField,
-	"v0589": singlePerField,
-	"v0593": trailingDash,
-	"v0601": decisionStays,
-	"v0606": decisionStays,
-	"v0607": decisionStays,
-	"v0608": decisionStays,
-	"v0623": decisionUnknown,
-	"v0649": w3cGrammar,
-	"v0653": w3cGrammar,
-	"v0654": w3cMasksFlags,
-	"v0666": decisionStays,
-	"v0668": decisionAlone,
-	"v0669": decisionAlone,
-	"v0679": idLength,
-	"v0680": idLength,
-	"v0685": idLength,
-	"v0687": badParent,
-	"v0688": badParent,
-	"v0689": badParent,
-	"v0691": sampledLegacy,
-	"v0692": sampledLegacy,
-	"v0693": sampledAnyCase,
-	"v0695": debugRead,
-	"v0698": decisionStays,
-	"v0699": decisionStays,
-	"v0701": badParent,
-	"v0702": sampledEmpty,
-	"v0703": singlePerField,
-	"v0704": singlePerField,
-	"v0708": parentAfterSpan,
-	"v0709": parentAfterSpan,
-	"v0725": b3InTraceState,
-	"v0731": sampledUnknown,
-	"v0732": debugRead,
-	"v0761": w3cAnyVersion,
-}
-
 type vector struct {
 	ID, Impl, Kind, Format, Description string
 	HeadersIn                           map[string][]string `json:"headers_in"`
@@ -164,6 +27,7 @@ type vector struct {
 	Expected                            *traceContext
 	ContextIn                           *traceContext `json:"context_in"`
 	InjectedContext                     *traceContext `json:"injected_context"`
+	HeaderType                          string        `json:"header_type"`
 	Error                               string
 	Config                              propagation.Config
 	ExtractedFrom                       string `json:"extracted_from"`
@@ -178,6 +42,14 @@ type traceContext struct {
 	Debug    *bool
 	Flags    string // Kong's x-b3-flags
 	Size     int    `json:"trace_id_original_size"`
+	// What it makes of the older options.
+	propagation.Config
+	// What Envoy makes of an x-request-id.
+	Reason     string
+	Integer    uint32
+	Sampled1   bool `json:"sampled_at_1_percent"`
+	Sampled50  bool `json:"sampled_at_50_percent"`
+	Sampled100 bool `json:"sampled_at_100_percent"`
 }
 
 func (c *traceContext) decision() propagation.Decision {
@@ -198,7 +70,7 @@ func (c *traceContext) spanContext(t *testing.T) trace.SpanContext {
 		cfg.TraceID = traceID(t, c.TraceID)
 	}
 	if c.SpanID != "" {
-		cfg.SpanID = spanID(t, c.SpanID)
+		cfg.SpanID = spanID(t, pad(c.SpanID, 16))
 	}
 	if c.decision() == propagation.Accept {
 		cfg.TraceFlags = trace.FlagsSampled
@@ -219,6 +91,10 @@ func TestVectors(t *testing.T) {
 				problem = v.checkInject(t)
 			case "propagate":
 				problem = v.checkPropagate(t)
+			case "legacy_config":
+				problem = v.checkLegacyConfig(t)
+			case "request_id_reason", "request_id_sampling":
+				problem = v.checkRequestID()
 			default:
 				t.Fatalf("unknown kind %q", v.Kind)
 			}
@@ -245,41 +121,77 @@ func TestDeviationsExist(t *testing.T) {
 	}
 }
 
-// What a peer writes is read without complaint, with the ids that the peer holds.
+// emitted returns the requests that the implementation of a vector made, each with what it held.
+func (v vector) emitted() (requests []map[string][]string, of *traceContext) {
+	if v.Kind == "propagate" {
+		return nil, nil
+	}
+	for _, headers := range []map[string][]string{v.HeadersReinjected, v.HeadersOut} {
+		_, tracestate := headers["tracestate"]
+		if len(headers) > 0 && !(tracestate && len(headers) == 1) {
+			requests = append(requests, headers)
+		}
+	}
+	if v.Kind == "inject" {
+		return requests, v.ContextIn
+	}
+	return requests, v.Expected
+}
+
+// inOurWords returns emitted headers as we write them. Everything else is to be forwarded byte for byte.
+func inOurWords(h map[string][]string) otelprop.HeaderCarrier {
+	ours := carrierOf(h)
+	for _, name := range ours.Keys() {
+		switch value := ours.Get(name); {
+		case strings.HasPrefix(name, "Uberctx-"), strings.HasPrefix(name, "Ot-Baggage-"):
+			delete(ours, name)
+		case name == "Ot-Tracer-Sampled":
+			ours.Set(name, map[string]string{"true": "1", "false": "0", "1": "1", "0": "0"}[value])
+		case name == "Uber-Trace-Id" && value[len(value)-2] == ':':
+			ours.Set(name, value[:len(value)-1]+"0"+value[len(value)-1:])
+		}
+	}
+	return ours
+}
+
+// What a peer writes is read without complaint, with the ids that the peer holds, and goes on as it came.
 func TestWhatPeersEmitIsRead(t *testing.T) {
 	t.Parallel()
 	read := 0
 	for _, v := range readVectors(t) {
-		for kind, headers := range map[string]map[string][]string{
-			"re-injected": v.HeadersReinjected, "injected": v.HeadersOut,
-		} {
-			if len(headers) == 0 || v.Kind == "propagate" {
-				continue
+		requests, want := v.emitted()
+		for _, headers := range requests {
+			inject := []string{v.Format}
+			if v.Format == "b3" && headers["b3"] != nil {
+				inject = []string{"b3-single"}
+				if len(headers) > 1 {
+					inject = []string{"b3", "b3-single"}
+				}
 			}
-			want := v.Expected
-			if v.Kind == "inject" {
-				want = v.ContextIn
-			}
-			p := newPropagator(t, propagation.Config{Extract: everyFormat})
-			got, ok := propagation.RemoteFromContext(p.Extract(context.Background(), carrierOf(headers)))
-			assert.Empty(t, p.Stats().Malformed, "%s: %s %v", v.ID, kind, headers)
-			if _, tracestate := headers["tracestate"]; tracestate && len(headers) == 1 {
-				continue
-			}
-			assert.True(t, ok, "%s: %s %v", v.ID, kind, headers)
+			p := newPropagator(t, propagation.Config{Extract: everyFormat, Inject: inject})
+			ctx := p.Extract(context.Background(), carrierOf(headers))
+			got, ok := propagation.RemoteFromContext(ctx)
+			assert.True(t, ok, "%s: %v", v.ID, headers)
+			assert.Empty(t, p.Stats().Malformed, "%s: %v", v.ID, headers)
 			if want != nil && want.TraceID != "" && want.SpanID != "" {
 				id := want.TraceID
 				if v.Format == "ot" && len(headers["ot-tracer-traceid"][0]) == 16 ||
 					v.Format == "datadog" && headers["x-datadog-tags"] == nil {
 					id = id[16:] // the rest did not go out
 				}
-				assert.Equal(t, traceID(t, id), got.SpanContext.TraceID(), "%s: %s %v", v.ID, kind, headers)
-				assert.Equal(t, spanID(t, want.SpanID), got.SpanContext.SpanID(), "%s: %s %v", v.ID, kind, headers)
+				assert.Equal(t, traceID(t, id), got.SpanContext.TraceID(), "%s: %v", v.ID, headers)
+				assert.Equal(t, spanID(t, want.SpanID), got.SpanContext.SpanID(), "%s: %v", v.ID, headers)
 			}
+			if deviations[v.ID] == datadogNoSpan {
+				continue
+			}
+			forwarded := otelprop.HeaderCarrier{}
+			p.Inject(ctx, forwarded)
+			assert.Equal(t, inOurWords(headers), forwarded, "%s %s", v.ID, v.Impl)
 			read++
 		}
 	}
-	assert.Greater(t, read, 100)
+	assert.Greater(t, read, 200)
 }
 
 // checkExtract compares what we read with what the implementation read, as far as it can express
@@ -355,6 +267,36 @@ func (v vector) checkPropagate(t *testing.T) string {
 		return ""
 	}
 	return "headers differ"
+}
+
+// checkLegacyConfig reads the options that Kong's plugins had before.
+func (v vector) checkLegacyConfig(t *testing.T) string {
+	t.Helper()
+	got, err := propagation.LegacyConfig(v.HeaderType, "")
+	require.NoError(t, err)
+	if assert.ObjectsAreEqual(v.Expected.Config, got) {
+		return ""
+	}
+	return "config differs"
+}
+
+// checkRequestID compares what an x-request-id says to Envoy and to us. Its tables call two things
+// NotTraceable that we tell apart.
+func (v vector) checkRequestID() string {
+	id := propagation.ParseRequestID(v.HeadersIn["x-request-id"][0])
+	if v.Kind == "request_id_reason" {
+		want := v.Expected.Reason == "NotTraceable"
+		if want == id.Reason().Traced() || v.Expected.Reason == "ServiceForced" && id.Reason() != propagation.RequestIDServerForced {
+			return "reason"
+		}
+		return ""
+	}
+	number, _ := id.Number()
+	if number != v.Expected.Integer || id.Sampled(100) != v.Expected.Sampled1 ||
+		id.Sampled(5_000) != v.Expected.Sampled50 || id.Sampled(10_000) != v.Expected.Sampled100 {
+		return "sampling"
+	}
+	return ""
 }
 
 func (c *traceContext) remote(t *testing.T, format string) *remote.Remote {
