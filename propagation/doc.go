@@ -49,8 +49,7 @@
 //   - "instana" is x-instana-t, -s and -l. A level of 0 is a deny, with ids or without. A level of 1
 //     without ids, which every browser sends, is no decision.
 //
-// The baggage headers of jaeger and ot are neither read nor written: baggage has a header of its own,
-// and OpenTelemetry a propagator for it.
+// Baggage in any of these has a propagator of its own: [NewBaggage].
 //
 // docs/propagation-vectors.md lists, vector by vector, where we differ from Kong Gateway, Envoy and others,
 // and why.

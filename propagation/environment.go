@@ -32,7 +32,8 @@ var environmentFormats = []struct{ value, extract, inject string }{
 //   - tracecontext: the format w3c of this package;
 //   - b3 and b3multi: both read b3, the one writes b3-single and the other b3;
 //   - jaeger, ottrace and xray: the formats jaeger, ot and aws;
-//   - baggage: OpenTelemetry's own propagator of the baggage header;
+//   - baggage: that of [NewBaggage], the header of W3C. ottrace has baggage too, in headers of its own,
+//     as in OpenTelemetry's library; jaeger has none, as there;
 //   - none: nothing at all is read or written, whatever else is on the list.
 //
 // Upper case is read as lower case, a value that is there twice counts once. Where requests carry ids
@@ -56,20 +57,25 @@ func fromEnvironment(getenv func(string) string, opts []Option) (otelprop.TextMa
 	if e.none {
 		return otelprop.NewCompositeTextMapPropagator(), nil
 	}
-	if !e.baggage && len(e.formats.Inject) == 0 {
+	if len(e.baggage) == 0 && len(e.formats.Inject) == 0 {
 		e = parsePropagators(defaultPropagators, c.logger)
 	}
 	p, err := New(e.formats, opts...)
-	if err != nil || !e.baggage {
+	if err != nil || len(e.baggage) == 0 {
 		return p, err
 	}
-	return otelprop.NewCompositeTextMapPropagator(p, otelprop.Baggage{}), nil
+	b, err := NewBaggage(e.baggage...)
+	if err != nil {
+		return nil, err
+	}
+	return otelprop.NewCompositeTextMapPropagator(p, b), nil
 }
 
 // environment is what OTEL_PROPAGATORS says.
 type environment struct {
-	formats       Config
-	baggage, none bool
+	formats Config
+	baggage []string // formats, the last added comes first
+	none    bool
 }
 
 func parsePropagators(list string, logger *slog.Logger) environment {
@@ -80,14 +86,14 @@ func parsePropagators(list string, logger *slog.Logger) environment {
 		case "none":
 			e.none = true
 		case "baggage":
-			e.baggage = true
+			e.baggage = append([]string{"w3c"}, e.baggage...)
 		default:
 			if !e.add(value) {
 				logger.Warn("spandrel: "+propagatorsVariable+" has an unknown value, which is ignored", "value", value)
 			}
 		}
 	}
-	if e.none && (e.baggage || len(e.formats.Inject) > 0) {
+	if e.none && (len(e.baggage) > 0 || len(e.formats.Inject) > 0) {
 		logger.Warn("spandrel: " + propagatorsVariable + " has values beside none, which are ignored")
 	}
 	return e
@@ -104,6 +110,9 @@ func (e *environment) add(value string) bool {
 			e.formats.Inject = append(e.formats.Inject, f.inject)
 			others := slices.DeleteFunc(e.formats.Extract, func(name string) bool { return name == f.extract })
 			e.formats.Extract = append([]string{f.extract}, others...)
+			if f.value == "ottrace" {
+				e.baggage = append([]string{"ot"}, e.baggage...)
+			}
 		}
 		return true
 	}

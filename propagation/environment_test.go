@@ -109,6 +109,24 @@ func TestFromEnvironmentTheLastFormatWins(t *testing.T) {
 	}
 }
 
+// As in OpenTelemetry's library: ottrace has baggage of its own, and of what arrived in two headers the
+// last on the list wins.
+func TestFromEnvironmentBaggage(t *testing.T) {
+	t.Parallel()
+	carrier := headers("baggage", "k=w3c", "ot-baggage-k", "ot", "uberctx-k", "jaeger")
+	for value, want := range map[string]map[string]string{
+		"baggage":              {"k": "w3c"},
+		"ottrace":              {"k": "ot"},
+		"ottrace,baggage":      {"k": "w3c"},
+		"baggage,ottrace":      {"k": "ot"},
+		"jaeger":               {},
+		"jaeger,baggage,x,b3,": {"k": "w3c"},
+	} {
+		p, _ := fromVariable(t, value)
+		assert.Equal(t, want, items(p.Extract(context.Background(), carrier)), value)
+	}
+}
+
 func TestFromEnvironmentNoneCarriesNothing(t *testing.T) {
 	t.Parallel()
 	p, _ := fromVariable(t, "none")
