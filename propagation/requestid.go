@@ -8,6 +8,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/spandrel-go/spandrel/internal/remote"
+	"github.com/spandrel-go/spandrel/internal/requestid"
 )
 
 // uuidLen is the length of a UUID's text, with its four dashes.
@@ -41,7 +42,10 @@ func (p *Propagator) readCorrelation(src *source) correlation {
 		forceTrace:    p.readToken(src, &forceTraceHeader),
 		kongRequestID: p.readToken(src, &kongRequestIDHeader),
 	}
-	if c.requestID != "" && !traceable(c.requestID) && p.untraceable.Add(1) == 1 {
+	if c.requestID == "" {
+		return c
+	}
+	if _, ok := requestid.Parse(c.requestID).Number(); !ok && p.untraceable.Add(1) == 1 {
 		p.logger.Warn("spandrel: an x-request-id arrived with which Envoy does not trace; further ones are only counted",
 			"x-request-id", c.requestID)
 	}
@@ -64,14 +68,6 @@ func forwardCorrelation(dst *target, r *Remote) {
 	if r.KongRequestID != "" {
 		dst.set(&kongRequestIDHeader, r.KongRequestID)
 	}
-}
-
-// traceable reports whether Envoy traces a request with this x-request-id: a UUID's length, the place of
-// the reason, and eight hexadecimal digits in front, of which it makes its sampling decision
-// (envoyproxy/envoy:source/extensions/request_id/uuid/config.cc).
-func traceable(id string) bool {
-	var number [4]byte
-	return len(id) == uuidLen && decodeAny(number[:], id[:8])
 }
 
 // readToken returns a header that is forwarded, or "" if it is none that an HTTP client would send.

@@ -11,9 +11,8 @@ type Stats struct {
 	Malformed []Malformed
 	// Conflicts lists how often headers of two formats named different traces.
 	Conflicts []Conflict
-	// UntraceableRequestIDs counts x-request-id headers with which Envoy does not trace: its reason has no
-	// place in a value that is not a UUID's length, and its stable sampling needs eight hexadecimal digits
-	// in front. The first is logged too.
+	// UntraceableRequestIDs counts x-request-id headers with which Envoy does not trace: it samples by the
+	// first eight characters, which must be hexadecimal digits. The first is logged too.
 	UntraceableRequestIDs uint64
 	// Capped counts decisions to sample that [WithForcedSamplingLimit] took back.
 	Capped uint64

@@ -43,7 +43,8 @@ const (
 // WithKind sets the span's kind; the default is internal.
 func WithKind(kind trace.SpanKind) SpanOption { return SpanOption{what: optKind, kind: int32(kind)} }
 
-// WithParent makes the span a child of parent, whatever ctx holds. A nil parent does nothing.
+// WithParent makes the span a child of parent, whatever ctx holds. A nil parent does nothing. The sampler
+// and the processors get ctx as it is.
 func WithParent(parent *Span) SpanOption { return SpanOption{what: optParent, span: parent} }
 
 // WithRemoteParent makes the span a child of a span in another process, if neither [WithParent] nor
@@ -114,8 +115,8 @@ func (s *Span) beginsAfter(at time.Time) bool {
 	return unixNano(at) < r.start
 }
 
-// SetAttribute sets one attribute from a plain Go value: bool, string, any integer or float, a slice
-// of bool, int, int64, float64 or string, []byte, []any or map[string]any of such values, or an
+// SetAttribute sets one attribute from a plain Go value: bool, string, any integer or float, also of a
+// named type such as time.Duration, which is a number of nanoseconds; a slice of bool, int, int64, float64 or string, []byte, []any or map[string]any of such values, or an
 // attribute.Value. Nil removes the attribute; inside a slice or a map it is the empty value. A value of
 // another type is stored as the name of its type, and so is a slice or a map that is nested deeper than
 // 64 levels or has no room among the first 65,536 values of the attribute. An integer beyond the range
@@ -203,6 +204,18 @@ func attributeValue(value any, depth int, room *int) attribute.Value {
 	case attribute.Value:
 		return v
 	}
+	switch v := reflect.ValueOf(value); v.Kind() { // a named type of one of these kinds
+	case reflect.String:
+		return attribute.StringValue(v.String())
+	case reflect.Bool:
+		return attribute.BoolValue(v.Bool())
+	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
+		return attribute.Int64Value(v.Int())
+	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
+		return unsignedValue(v.Uint())
+	case reflect.Float32, reflect.Float64:
+		return attribute.Float64Value(v.Float())
+	}
 	// Not fmt: it would move the caller's value to the heap.
 	return attribute.StringValue(reflect.TypeOf(value).String())
 }
@@ -261,7 +274,7 @@ func (t *Tracer) ActiveSpan(ctx context.Context) *Span {
 func (s *Span) hasEnded() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.rec == nil || s.rec == &abandoned
+	return s.rec == nil || s.rec.idle && s.rec != &sampledOut
 }
 
 // spanIn returns the span in ctx, ended or not, if the tracer's provider made it, else nil.

@@ -5,6 +5,7 @@ package tracing_test
 import (
 	"errors"
 	"math"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -71,8 +72,9 @@ func TestKongSetAttributeTypes(t *testing.T) {
 		{"complex", 1i, attribute.StringValue("complex128")},
 		{"error", errors.New("e"), attribute.StringValue("*errors.errorString")},
 		{"nil pointer", (*int)(nil), attribute.StringValue("*int")},
-		{"named type", named("n"), attribute.StringValue("tracing_test.named")},
-		{"duration", time.Second, attribute.StringValue("time.Duration")},
+		{"named string", named("n"), attribute.StringValue("n")},
+		{"named number", time.Second, attribute.Int64Value(1e9)},
+		{"named unsigned", reflect.Kind(7), attribute.Int64Value(7)},
 		{"map of another key", map[int]string{1: "a"}, attribute.StringValue("map[int]string")},
 		{"slice of another type", []int32{1}, attribute.StringValue("[]int32")},
 		{"unsupported inside", []any{struct{}{}}, attribute.SliceValue(attribute.StringValue("struct {}"))},

@@ -46,7 +46,8 @@ func (lt *localTrace) settle(withheld withheldReason) withheldReason {
 
 // SetShouldSample decides anew whether the whole local trace of the active span is exported, what has
 // ended of it included: Kong's set_should_sample, a late decision. Spans that start afterwards carry it
-// in their span contexts; that of a span which has started never changes. Spans that are taken out
+// in their span contexts; that of a span which has started never changes, so what the sampler recorded
+// only (RecordOnly) is exported with the flag of a span that is not sampled. Spans that are taken out
 // count in [Stats.Withheld].
 //
 // It reports false, and has done nothing, where there is no active span, where nothing was recorded,

@@ -148,10 +148,10 @@ func (lt *localTrace) joined(victim *localTrace) {
 
 func (lt *localTrace) makeRoom(victim *localTrace) {
 	if victim != nil {
-		victim.abandonOpen(&lt.shard.evicted, routine)
+		victim.abandonOpen(&evicted, &lt.shard.evicted, routine)
 	}
 	if p := lt.provider(); p.closed.Load() {
-		lt.abandonOpen(&p.unfinished, forced)
+		lt.abandonOpen(&abandoned, &p.unfinished, forced)
 	}
 }
 
@@ -411,8 +411,8 @@ func (lt *localTrace) sweep(mono, age int64, u urgency) {
 }
 
 // abandonOpen ends the open spans from outside, marks them span.unfinished, and hands over
-// everything. Their handles become no-ops. n counts them.
-func (lt *localTrace) abandonOpen(n *atomic.Uint64, u urgency) {
+// everything. Their handles become no-ops that hold as in their record's place. n counts them.
+func (lt *localTrace) abandonOpen(as *record, n *atomic.Uint64, u urgency) {
 	var open []*Span
 	lt.mu.Lock()
 	for b := lt.first; b != nil; b = b.next {
@@ -425,17 +425,18 @@ func (lt *localTrace) abandonOpen(n *atomic.Uint64, u urgency) {
 	lt.mu.Unlock()
 	mono := lt.provider().mono()
 	for _, s := range open {
-		if s.endWith(time.Time{}, mono, &abandoned, u) {
+		if s.endWith(time.Time{}, mono, as, u) {
 			n.Add(1)
 		}
 	}
 	lt.sweep(0, math.MinInt64, u)
 }
 
-// What a handle holds in place of a record: an abandoned span, so that its End can be counted; one that
-// the sampler dropped below a recorded one, so that it does not look as if it had ended. They are never
-// written to.
+// What a handle holds in place of a record: one that Shutdown abandoned, so that its End can be counted;
+// one that had to make room; one that the sampler dropped below a recorded one, so that it does not look
+// as if it had ended. They are never written to.
 var (
 	abandoned  = record{numbers: numbers{idle: true}}
+	evicted    = record{numbers: numbers{idle: true}}
 	sampledOut = record{numbers: numbers{idle: true}}
 )

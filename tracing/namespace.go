@@ -11,9 +11,9 @@ import (
 	"github.com/spandrel-go/spandrel/internal/remote"
 )
 
-// DefaultNamespace is the namespace of tracers without [WithNamespace], and Kong's own. Its active span
+// defaultNamespace is the namespace of tracers without [WithNamespace], and Kong's own. Its active span
 // is that of OpenTelemetry's API.
-const DefaultNamespace = "KONG"
+const defaultNamespace = "KONG"
 
 // namespaceKey is the context key of a namespace's active span.
 type namespaceKey string

@@ -405,7 +405,7 @@ func WithSamplingRate(rate float64) TracerOption {
 // context, so the spans of one are never parents of another's. Where a namespace has no active span, a
 // span of it continues the trace that came with the request, as package propagation read it; what
 // another propagator read it finds only where no span of the default namespace stands above it. The default, also for "", is
-// [DefaultNamespace], whose active span is that of OpenTelemetry's API.
+// "KONG", whose active span is that of OpenTelemetry's API.
 func WithNamespace(namespace string) TracerOption {
 	return tracerOptionFunc(func(c *tracerConfig) { c.namespace = namespace })
 }

@@ -210,7 +210,7 @@ func (p *Provider) Shutdown(ctx context.Context) error {
 func (p *Provider) endOpen() {
 	for i := range p.shards {
 		for _, lt := range p.shards[i].live() {
-			lt.abandonOpen(&p.unfinished, forced)
+			lt.abandonOpen(&abandoned, &p.unfinished, forced)
 		}
 	}
 }

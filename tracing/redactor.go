@@ -372,7 +372,7 @@ const (
 
 func (x *Redactor) contentOf(key string) content {
 	switch key {
-	case "url.full", "url.original", "http.url", "http.target":
+	case "url.full", "url.original", "http.url", "http.target", "messaging.url", "db.connection_string":
 		return urlText
 	case "url.query", "url.fragment":
 		return parameters

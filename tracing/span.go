@@ -28,7 +28,7 @@ type Span struct {
 	id   spanID
 
 	mu  sync.Mutex // guards rec and, while it is not nil, what it points to
-	rec *record    // nil: not recording; &abandoned: ended from outside; &sampledOut: never recorded
+	rec *record    // nil: not recording; an idle one: ended from outside, or sampled out (local.go)
 }
 
 var (
@@ -264,7 +264,7 @@ func (s *Span) end(at time.Time) {
 }
 
 // endWith ends the span at the time at, or where that is zero at mono, and leaves after in its record's
-// place: nil, or &abandoned, which marks the span as unfinished. It reports false if the span had ended
+// place: nil, or &abandoned or &evicted, which mark the span as unfinished. It reports false if the span had ended
 // already.
 func (s *Span) endWith(at time.Time, mono int64, after *record, u urgency) bool {
 	p := s.provider
@@ -274,9 +274,7 @@ func (s *Span) endWith(at time.Time, mono int64, after *record, u urgency) bool 
 		switch {
 		case r == &abandoned && after == nil:
 			s.rec = nil
-			if p.closed.Load() {
-				p.endedLate.Add(1)
-			}
+			p.endedLate.Add(1)
 		case r != nil && r.unlinked:
 			s.rec = nil
 			s.mu.Unlock()

@@ -37,14 +37,14 @@ func (ts *tracers) kong(p *Provider, name string, opts []TracerOption) *Tracer {
 		name = "default"
 	}
 	if c.namespace == "" {
-		c.namespace = DefaultNamespace
+		c.namespace = defaultNamespace
 	}
 	return ts.get(tracerKey{name: name, namespace: c.namespace}, func() *Tracer {
 		t := &Tracer{provider: p, scope: &Scope{Name: name, Version: c.version}, rate: c.rate}
 		if c.sampler != nil {
 			t.sampler = chooseSampler(c.sampler)
 		}
-		if c.namespace != DefaultNamespace {
+		if c.namespace != defaultNamespace {
 			plain := *t
 			t.namespace, t.plain = namespaceKey(c.namespace), &plain
 		}

@@ -121,6 +121,7 @@ func (lt *localTrace) link(s *Span, name string, scope *Scope, at int64, attrs [
 		for i := range r.attrs {
 			r.size -= attributeSize(&r.attrs[i])
 		}
+		clear(r.attrs) // the pool must not keep them alive
 		r.attrs = r.attrs[:0]
 		r.setAttributes(&s.provider.limits, attrs)
 	}
