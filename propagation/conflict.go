@@ -60,7 +60,7 @@ func (p *Propagator) disagree(src *source, found *Remote, in Remote) {
 }
 
 // complete returns the caller with what another format knows more of the same trace: the other half of the
-// trace id, that it is random, the trace state.
+// trace id, that it is random, the trace state, and what is Datadog's and X-Ray's.
 func complete(caller, other Remote) Remote {
 	sc := caller.SpanContext
 	if caller.TraceIDBits == 64 && other.TraceIDBits == 128 {
@@ -71,6 +71,16 @@ func complete(caller, other Remote) Remote {
 	}
 	if caller.TraceState == "" {
 		sc, caller.TraceState = sc.WithTraceState(other.SpanContext.TraceState()), other.TraceState
+	}
+	if caller.DatadogOrigin == "" {
+		caller.DatadogOrigin = other.DatadogOrigin
+	}
+	// Level and tags belong to a decision.
+	if caller.Priority == 0 && caller.DatadogTags == "" && caller.Decision == other.Decision {
+		caller.Priority, caller.DatadogTags = other.Priority, other.DatadogTags
+	}
+	if caller.AWSFields == "" {
+		caller.AWSFields = other.AWSFields
 	}
 	caller.SpanContext = sc
 	return caller

@@ -196,6 +196,29 @@ func TestDatadogLeavesNothingOld(t *testing.T) {
 	assert.Equal(t, headers(datadogIDs()...), carrier)
 }
 
+// Datadog's libraries send traceparent and their own headers. Where a proxy lost the tracestate the rest is
+// in the others.
+func TestDatadogCompletesW3C(t *testing.T) {
+	t.Parallel()
+	sent := func(priority string) []string {
+		return []string{
+			"x-datadog-trace-id", shortDecimal, "x-datadog-parent-id", spanDecimal, "x-datadog-sampling-priority", priority,
+			"x-datadog-tags", "_dd.p.dm=-4", "x-datadog-origin", "rum", "x-amzn-trace-id", awsRoot + ";Parent=" + spanHex + ";Sampled=1;Lineage=a:0",
+		}
+	}
+	p := newPropagator(t, propagation.Config{Extract: everyFormat})
+	got := extract(p, headers(append(sent("2"), "traceparent", sampledParent)...))
+	assert.Equal(t, "w3c", got.Format)
+	assert.Equal(t, traceHex, got.SpanContext.TraceID().String())
+	assert.Equal(t, []any{int8(2), "_dd.p.dm=-4", "rum", "Lineage=a:0"}, []any{got.Priority, got.DatadogTags, got.DatadogOrigin, got.AWSFields})
+
+	got = extract(p, headers(append(sent("2"), "traceparent", notSampledParent)...))
+	assert.Equal(t, []any{int8(0), "", "rum"}, []any{got.Priority, got.DatadogTags, got.DatadogOrigin}, "another decision")
+
+	got = extract(p, headers(append(sent("2"), "traceparent", sampledParent, "tracestate", "dd=s:1;o:synthetics;t.a:b")...))
+	assert.Equal(t, []any{int8(1), "_dd.p.a=b", "synthetics"}, []any{got.Priority, got.DatadogTags, got.DatadogOrigin}, "tracestate comes first")
+}
+
 // Origin, tags and level belong to the trace that they came with.
 func TestDatadogTagsStayWithTheirTrace(t *testing.T) {
 	t.Parallel()

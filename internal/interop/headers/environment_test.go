@@ -22,8 +22,8 @@ import (
 // other's headers. Not parallel: it sets a variable.
 func TestPropagatorsVariableAsAutoprop(t *testing.T) {
 	for _, value := range []string{
-		"", "tracecontext", "baggage", "tracecontext,baggage", "b3", "b3multi", "b3,b3multi", "jaeger", "ottrace", "none",
-		"tracecontext,b3,b3multi,jaeger,baggage", "jaeger,tracecontext", "tracecontext,jaeger", "ottrace,baggage", "baggage,ottrace", "none,b3", "tracecontext,unheard-of",
+		"", "tracecontext", "baggage", "tracecontext,baggage", "b3", "b3multi", "b3,b3multi", "jaeger", "ottrace", "xray", "none",
+		"tracecontext,xray", "tracecontext,b3,b3multi,jaeger,baggage", "jaeger,tracecontext", "tracecontext,jaeger", "ottrace,baggage", "baggage,ottrace", "none,b3", "tracecontext,unheard-of",
 	} {
 		t.Run(value, func(t *testing.T) {
 			t.Setenv("OTEL_PROPAGATORS", value)
