@@ -63,7 +63,7 @@ var environment = section{
 		{feature: "OTEL_RESOURCE_ATTRIBUTES", upstream: "+", tests: spec("OTEL_RESOURCE_ATTRIBUTES")},
 		{feature: "OTEL_SERVICE_NAME", upstream: "+", tests: spec("OTEL_SERVICE_NAME")},
 		{feature: "OTEL_LOG_LEVEL", upstream: "-", tests: spec("OTEL_LOG_LEVEL")},
-		{feature: "OTEL_PROPAGATORS", upstream: "-", tests: spec("OTEL_PROPAGATORS"), remark: "`propagation.FromEnvironment`; every known value but `xray`, a third party's, which is ignored with a warning"},
+		{feature: "OTEL_PROPAGATORS", upstream: "-", tests: spec("OTEL_PROPAGATORS"), remark: "`propagation.FromEnvironment`; every known value, and `xray`, a third party's"},
 		{feature: "OTEL_BSP_*", upstream: "+", tests: spec("OTEL_BSP_SCHEDULE_DELAY", "OTEL_BSP_EXPORT_TIMEOUT", "OTEL_BSP_MAX_QUEUE_SIZE", "OTEL_BSP_MAX_EXPORT_BATCH_SIZE")},
 		{feature: "OTEL_EXPORTER_OTLP_*", upstream: "+", later: "with the OTLP exporter"},
 		{feature: "OTEL_EXPORTER_ZIPKIN_*", upstream: "+", later: "with the package that reads an exporter from the environment"},
