@@ -169,7 +169,7 @@ func (p *Propagator) Extract(ctx context.Context, carrier otelprop.TextMapCarrie
 	if !found.SpanContext.IsValid() {
 		return n
 	}
-	return trace.ContextWithRemoteSpanContext(n, found.SpanContext)
+	return n.withSpan()
 }
 
 // outgoing is what Inject sends.
