@@ -27,7 +27,6 @@ const (
 	ownParent       = "the parent of our own span is not known to its span context"
 	b3Hijack        = "Kong's b3 reader claims requests that carry nothing of B3 but a tracestate, or bad ids"
 	oneB3           = "both encodings of B3 say the same where one is written; Kong leaves an old one beside the new"
-	ownBaggage      = "baggage is a header and a propagator of its own"
 	debugSent       = "Kong does not know Jaeger's debug flag, and makes an ordinary accept of it"
 	flagsLength     = "the flags of Jaeger are one byte"
 	jaegerEncode    = "Jaeger's own libraries decode the value: some writers encode it"
@@ -48,11 +47,6 @@ const (
 // and each one here that we agree with, fails the test.
 var deviations = map[string]string{
 	"v0019": w3cAnyVersion,
-	"v0071": ownBaggage,
-	"v0079": ownBaggage,
-	"v0094": ownBaggage,
-	"v0100": ownBaggage,
-	"v0103": ownBaggage,
 	"v0114": datadogNoSpan,
 	"v0122": datadogHigh,
 	"v0149": awsEmpty,
@@ -75,8 +69,6 @@ var deviations = map[string]string{
 	"v0279": deferStays,
 	"v0295": datadogHigh,
 	"v0311": debugSent,
-	"v0329": ownBaggage,
-	"v0330": ownBaggage,
 	"v0331": datadogHigh,
 	"v0354": deferStays,
 	"v0355": deferStays,

@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/otel/baggage"
 	otelprop "go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 
@@ -42,6 +43,7 @@ type traceContext struct {
 	Debug    *bool
 	Flags    string // Kong's x-b3-flags
 	Size     int    `json:"trace_id_original_size"`
+	Baggage  map[string]string
 	// What it makes of the older options.
 	propagation.Config
 	// What Envoy makes of an x-request-id.
@@ -245,10 +247,37 @@ func (v vector) checkInject(t *testing.T) string {
 	ctx := context.WithValue(context.Background(), remote.Key, v.ContextIn.remote(t, v.Format))
 	carrier := otelprop.HeaderCarrier{}
 	p.Inject(ctx, carrier)
+	if len(v.ContextIn.Baggage) > 0 && (v.Format == "jaeger" || v.Format == "ot") {
+		b, err := propagation.NewBaggage(v.Format)
+		require.NoError(t, err)
+		for key, value := range v.ContextIn.Baggage {
+			ctx = withBaggageMember(t, ctx, key, bytesOf(value))
+		}
+		b.Inject(ctx, carrier)
+	}
 	if assert.ObjectsAreEqual(carrierOf(v.HeadersOut), carrier) {
 		return ""
 	}
 	return "headers differ"
+}
+
+// bytesOf returns the bytes that a text of the vectors has as characters.
+func bytesOf(s string) string {
+	var b []byte
+	for _, r := range s {
+		b = append(b, byte(r))
+	}
+	return string(b)
+}
+
+// withBaggageMember adds a member to the baggage in ctx.
+func withBaggageMember(t *testing.T, ctx context.Context, key, value string) context.Context {
+	t.Helper()
+	member, err := baggage.NewMemberRaw(key, value)
+	require.NoError(t, err)
+	bag, err := baggage.FromContext(ctx).SetMember(member)
+	require.NoError(t, err)
+	return baggage.ContextWithBaggage(ctx, bag)
 }
 
 // checkPropagate reads and writes the headers of one request in place, as a gateway does.
