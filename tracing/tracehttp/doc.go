@@ -25,6 +25,9 @@
 // request stands byte for byte on the requests sent on its behalf. OpenTelemetry's global propagator
 // is not used: until somebody sets it, it does nothing, and a chain breaks without a word.
 //
+// Headers go to every host that a client calls. Third parties need to see neither ids nor baggage:
+// [WithTraceHosts] and [WithBaggageHosts] list the hosts that may.
+//
 // # Span names
 //
 // A server span is named by method and route, as in "GET /users/{id}". The route is

@@ -30,6 +30,8 @@ type config struct {
 	filters    []func(*http.Request) bool
 	trust      propagation.TrustPolicy
 
+	traceHosts, baggageHosts *hostList
+
 	serverKind, clientKind trace.SpanStartOption // made once: each making allocates
 }
 

@@ -8,7 +8,6 @@ import (
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
-	otelpropagation "go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 )
 
@@ -38,7 +37,10 @@ func NewTransport(base http.RoundTripper, opts ...Option) http.RoundTripper {
 	if base == nil {
 		base = http.DefaultTransport
 	}
-	return &transport{config: newConfig(opts), base: base}
+	t := &transport{config: newConfig(opts), base: base}
+	t.traceHosts.warn()
+	t.baggageHosts.warn()
+	return t
 }
 
 // RoundTrip implements [http.RoundTripper].
@@ -54,7 +56,7 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if req.Header == nil {
 		req.Header = make(http.Header)
 	}
-	t.propagator.Inject(ctx, otelpropagation.HeaderCarrier(req.Header))
+	t.inject(ctx, req)
 
 	returned := false
 	defer func() {
