@@ -15,6 +15,7 @@ import (
 	"go.opentelemetry.io/otel/baggage"
 	otelprop "go.opentelemetry.io/otel/propagation"
 
+	"github.com/spandrel-go/spandrel/internal/testkit"
 	"github.com/spandrel-go/spandrel/propagation"
 )
 
@@ -415,4 +416,20 @@ func TestBaggageConcurrentSafe(t *testing.T) {
 	}
 	wg.Wait()
 	assert.Equal(t, propagation.BaggageStats{Malformed: 800, Unwritten: 800}, b.Stats())
+}
+
+// Most requests carry no baggage. Not parallel, as testkit asks.
+func TestBaggageOfNoneAllocatesNothing(t *testing.T) {
+	b := newBaggage(t, "w3c", "jaeger", "ot")
+	ctx := context.Background()
+	h := headers("accept", "*/*", "traceparent", "00-"+traceHex+"-"+spanHex+"-01")
+	var carrier otelprop.TextMapCarrier = h
+	same := 0
+	testkit.MaxMallocs(t, 1_000, 0, func() {
+		if b.Extract(ctx, carrier) == ctx {
+			same++
+		}
+		b.Inject(ctx, carrier)
+	})
+	assert.Positive(t, same)
 }
