@@ -60,11 +60,22 @@ func (p *Propagator) disagree(src *source, found *Remote, in Remote) {
 }
 
 // complete returns the caller with what another format knows more of the same trace: the other half of the
-// trace id, that it is random, the trace state, and what is Datadog's and X-Ray's.
+// trace id or that there is none, that it is random, the debug flag, the parent, the trace state, and what
+// is Datadog's and X-Ray's. So what a service of ours has written in two formats arrives whole at the next.
 func complete(caller, other Remote) Remote {
 	sc := caller.SpanContext
-	if caller.TraceIDBits == 64 && other.TraceIDBits == 128 {
+	switch sameID := sc.TraceID() == other.SpanContext.TraceID(); {
+	case caller.TraceIDBits == 64 && other.TraceIDBits == 128 && !sameID:
 		sc, caller.TraceIDBits = sc.WithTraceID(other.SpanContext.TraceID()), 128
+	case sameID && caller.Format == formatNames[formatW3C] && other.Format != formatNames[formatDatadog]:
+		// W3C has no word for the width: there are zeros in front of 64 bits. Datadog has none either.
+		caller.TraceIDBits = other.TraceIDBits
+	}
+	if caller.Decision == Accept && other.Debug {
+		caller.Debug = true
+	}
+	if !caller.ParentSpanID.IsValid() && sc.SpanID() == other.SpanContext.SpanID() {
+		caller.ParentSpanID = other.ParentSpanID
 	}
 	if other.SpanContext.IsRandom() {
 		sc = sc.WithTraceFlags(sc.TraceFlags().WithRandom(true))

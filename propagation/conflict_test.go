@@ -178,3 +178,84 @@ func TestChildInAnotherFormatIsTheCaller(t *testing.T) {
 		}
 	}
 }
+
+// A service that reads nothing but the default gets W3C and B3 from its like, and takes W3C first: what only
+// B3 has a word for must not end there.
+func TestSecondServiceKnowsWhatTheFirstKnew(t *testing.T) {
+	t.Parallel()
+	p, err := propagation.New(propagation.Config{})
+	require.NoError(t, err)
+	const parent = "a7ad6b7169203331"
+	child, err := trace.SpanIDFromHex(kongSpan)
+	require.NoError(t, err)
+	hops := map[string]func(context.Context) context.Context{
+		"forwarded": func(ctx context.Context) context.Context { return ctx },
+		"with a span of its own": func(ctx context.Context) context.Context {
+			return trace.ContextWithSpanContext(ctx, trace.SpanContextFromContext(ctx).WithSpanID(child).WithRemote(false))
+		},
+	}
+	tests := []struct {
+		name    string
+		headers map[string]string
+		format  string // of what the second service takes
+	}{
+		{"debug", map[string]string{"x-b3-traceid": clientTrace, "x-b3-spanid": clientSpan, "x-b3-flags": "1"}, "w3c"},
+		{"64 bits", map[string]string{"x-b3-traceid": clientTrace[16:], "x-b3-spanid": clientSpan, "x-b3-sampled": "1"}, "w3c"},
+		{"64 bits, not sampled", map[string]string{"x-b3-traceid": clientTrace[16:], "x-b3-spanid": clientSpan, "x-b3-sampled": "0"}, "w3c"},
+		{"64 bits, left open", map[string]string{"x-b3-traceid": clientTrace[16:], "x-b3-spanid": clientSpan}, "b3"},
+		{"128 bits with zeros", map[string]string{"x-b3-traceid": "0000000000000000" + clientTrace[16:], "x-b3-spanid": clientSpan, "x-b3-sampled": "1"}, "w3c"},
+		{"parent", map[string]string{"x-b3-traceid": clientTrace, "x-b3-spanid": clientSpan, "x-b3-sampled": "1", "x-b3-parentspanid": parent}, "w3c"},
+	}
+	for _, tt := range tests {
+		for hop, pass := range hops {
+			if tt.format == "b3" && hop != "forwarded" {
+				continue // a span has a decision
+			}
+			headers := http.Header{}
+			for k, v := range tt.headers {
+				headers.Set(k, v)
+			}
+			var seen [2]propagation.Remote
+			var sent [2]http.Header
+			for i := range seen {
+				ctx := p.Extract(context.Background(), otelprop.HeaderCarrier(headers))
+				seen[i], _ = propagation.RemoteFromContext(ctx)
+				sent[i] = http.Header{}
+				p.Inject(pass(ctx), otelprop.HeaderCarrier(sent[i]))
+				headers = sent[i]
+			}
+			assert.Equal(t, tt.format, seen[1].Format, tt.name+", "+hop)
+			assert.Equal(t, seen[0].Debug, seen[1].Debug, tt.name+", "+hop)
+			assert.Equal(t, seen[0].Decision, seen[1].Decision, tt.name+", "+hop)
+			assert.Equal(t, seen[0].TraceIDBits, seen[1].TraceIDBits, tt.name+", "+hop)
+			assert.Equal(t, sent[0], sent[1], tt.name+", "+hop)
+		}
+	}
+}
+
+// Envoy's Zipkin tracer makes ids of 64 bits. Its child of our span has one, although W3C's zeros stand beside it.
+func TestChildKeepsIts64Bits(t *testing.T) {
+	t.Parallel()
+	p, err := propagation.New(propagation.Config{})
+	require.NoError(t, err)
+	r, sc := arrive(t, p, map[string]string{
+		"traceparent":  "00-0000000000000000" + clientTrace[16:] + "-" + clientSpan + "-01",
+		"x-b3-traceid": clientTrace[16:], "x-b3-spanid": kongSpan, "x-b3-parentspanid": clientSpan, "x-b3-sampled": "1",
+	})
+	assert.Equal(t, kongSpan, sc.SpanID().String())
+	assert.Equal(t, 64, r.TraceIDBits)
+}
+
+// A debug flag says more of a decision to sample, and nothing beside a deny.
+func TestDebugOfAnotherFormatDoesNotTurnADeny(t *testing.T) {
+	t.Parallel()
+	p, err := propagation.New(propagation.Config{})
+	require.NoError(t, err)
+	r, sc := arrive(t, p, map[string]string{
+		"traceparent":  "00-" + clientTrace + "-" + clientSpan + "-00",
+		"x-b3-traceid": clientTrace, "x-b3-spanid": clientSpan, "x-b3-flags": "1",
+	})
+	assert.Equal(t, propagation.Deny, r.Decision)
+	assert.False(t, r.Debug)
+	assert.False(t, sc.IsSampled())
+}

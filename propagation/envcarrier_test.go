@@ -102,7 +102,7 @@ func TestEnvCarrierOfAChild(t *testing.T) {
 	t.Parallel()
 	p := newPropagator(t, propagation.Config{Clear: []string{"Ot-Tracer-TraceID"}})
 	parent := propagation.NewEnvCarrier([]string{
-		"PATH=/bin", "TRACEPARENT=00-" + traceHex + "-" + spanHex + "-03", "TRACESTATE=a=1", "B3=" + shortHex + "-" + spanHex + "-d",
+		"PATH=/bin", "TRACEPARENT=00-" + traceHex + "-" + spanHex + "-03", "TRACESTATE=a=1", "B3=" + shortHex + "-" + spanHex + "-1",
 		"X_B3_FLAGS=1", "OT_TRACER_TRACEID=" + shortHex, "X_REQUEST_ID=" + traceUUID,
 	})
 	ctx := p.Extract(context.Background(), parent)
