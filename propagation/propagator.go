@@ -6,6 +6,7 @@ import (
 	"context"
 	"slices"
 	"sync/atomic"
+	"time"
 
 	otelprop "go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
@@ -37,7 +38,7 @@ func New(cfg Config, opts ...Option) (*Propagator, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Propagator{config: c}
+	p := &Propagator{config: c, forced: forced{start: time.Now()}}
 	p.fields = fieldsOf(c)
 	return p, nil
 }

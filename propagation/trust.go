@@ -48,21 +48,25 @@ func WithForcedSamplingLimit(n int) Option {
 	return optionFunc(func(c *config) { c.forcedLimit = &n })
 }
 
-// forced counts what callers have forced in the present second: the second in the upper half, the number
-// in the lower.
+// forced counts what callers have forced in the present second since start: the second in the upper half, the
+// number in the lower.
 type forced struct {
+	start  time.Time
 	now    atomic.Uint64
 	capped atomic.Uint64
 }
 
-// take reports whether one more may be forced.
-func (f *forced) take(limit uint32) bool {
-	second := uint64(time.Now().Unix()) << 32
+// second returns the present second. It follows the monotonic clock: one that is set back starts no new one.
+func (f *forced) second() uint32 { return uint32(time.Since(f.start) / time.Second) }
+
+// take reports whether one more may be forced in a second. Of two callers at the turn of a second the one that
+// read the clock first may come last: it counts in the later second, and does not bring the earlier back.
+func (f *forced) take(second, limit uint32) bool {
 	for {
 		old := f.now.Load()
 		next := old + 1
-		if old>>32 != second>>32 {
-			next = second | 1
+		if uint32(old>>32) < second {
+			next = uint64(second)<<32 | 1
 		}
 		if uint32(next) > limit {
 			return false
@@ -75,7 +79,7 @@ func (f *forced) take(limit uint32) bool {
 
 // cap takes a decision to sample back if callers have forced too many.
 func (p *Propagator) cap(in *Remote) {
-	if p.forcedLimit == nil || in.Decision != Accept || p.forced.take(uint32(min(*p.forcedLimit, math.MaxInt32))) {
+	if p.forcedLimit == nil || in.Decision != Accept || p.forced.take(p.forced.second(), uint32(min(*p.forcedLimit, math.MaxInt32))) {
 		return
 	}
 	p.forced.capped.Add(1)
