@@ -13,11 +13,14 @@ import (
 
 	"go.opentelemetry.io/otel/baggage"
 	otelpropagation "go.opentelemetry.io/otel/propagation"
+
+	"github.com/spandrel-go/spandrel/propagation"
 )
 
 // WithTraceHosts lists the hosts that [NewTransport] sends trace headers to, x-request-id among them. A
 // request to any other host gets a client span, but none of the headers that the propagator's Fields
-// method lists, and no baggage: also those that are on the request already are left out of what is sent.
+// method lists, none of any format of package propagation, and no baggage: also those that are on the
+// request already, as in a proxy that copies headers, are left out of what is sent.
 //
 // A pattern is
 //
@@ -220,9 +223,8 @@ func (c *config) inject(ctx context.Context, r *http.Request) {
 		if bag {
 			c.propagator.Inject(ctx, otelpropagation.HeaderCarrier(written))
 		}
-		fields := c.propagator.Fields()
 		removeHeaders(r.Header, func(name string) bool {
-			listed := slices.ContainsFunc(fields, func(f string) bool { return strings.EqualFold(f, name) })
+			listed := slices.ContainsFunc(c.traceFields, func(f string) bool { return strings.EqualFold(f, name) })
 			return listed || isBaggage(name)
 		})
 		for name, values := range written {
@@ -231,6 +233,19 @@ func (c *config) inject(ctx context.Context, r *http.Request) {
 			}
 		}
 	}
+}
+
+// traceFields returns the names of all trace headers: those of p, and those of all formats. What a proxy
+// copies need not be in a format that it writes itself.
+func traceFields(p otelpropagation.TextMapPropagator) []string {
+	fields := p.Fields()
+	all, err := propagation.New(propagation.Config{Inject: []string{
+		"w3c", "b3", "b3-single", "jaeger", "ot", "datadog", "aws", "gcp", "instana",
+	}})
+	if err == nil { // there are such formats
+		fields = slices.Concat(fields, all.Fields())
+	}
+	return fields
 }
 
 // removeHeaders removes headers by name, in whatever case that is: net/http sends it as it stands.

@@ -248,6 +248,44 @@ func TestTraceAndBaggageHosts(t *testing.T) {
 	}
 }
 
+// A reverse proxy copies the headers of its caller, also in formats that it does not write itself.
+func TestTraceHostsKeepOtherFormatsBack(t *testing.T) {
+	t.Parallel()
+	names := []string{
+		"Traceparent", "Tracestate", "B3", "X-B3-Traceid", "X-B3-Flags", "Uber-Trace-Id", "Ot-Tracer-Traceid",
+		"X-Datadog-Trace-Id", "X-Datadog-Tags", "X-Amzn-Trace-Id", "X-Cloud-Trace-Context", "X-Instana-T",
+		"X-Request-Id", "X-Client-Trace-Id", "X-Envoy-Force-Trace", "X-Kong-Request-Id", "x-own", "Own",
+	}
+	w3c, err := propagation.New(propagation.Config{Extract: []string{"w3c"}, Inject: []string{"w3c"}})
+	require.NoError(t, err)
+	own := ownPropagator{}
+	for name, p := range map[string]otelpropagation.TextMapPropagator{"w3c": w3c, "one of a third party": own} {
+		rec := newRecorder(t)
+		var sent http.Header
+		base := roundTripper(func(r *http.Request) (*http.Response, error) {
+			sent = r.Header
+			return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody}, nil
+		})
+		r := newRequest(t, carried(t, rec), "http://b.test")
+		for _, name := range names {
+			r.Header[name] = []string{"copied"}
+		}
+		resp, err := newTransport(base, rec, tracehttp.WithPropagator(p), tracehttp.WithTraceHosts("a.test")).RoundTrip(r)
+		require.NoError(t, err)
+		require.NoError(t, resp.Body.Close())
+		want := http.Header{"Own": {"copied"}, "x-own": {"copied"}}
+		if name != "w3c" {
+			delete(want, "x-own")
+		}
+		assert.Equal(t, want, sent, name)
+	}
+}
+
+// ownPropagator is a propagator of a header that package propagation does not know.
+type ownPropagator struct{ otelpropagation.TraceContext }
+
+func (ownPropagator) Fields() []string { return []string{"X-Own"} }
+
 func TestTraceHostsWithFilter(t *testing.T) {
 	t.Parallel()
 	var sent http.Header

@@ -31,6 +31,7 @@ type config struct {
 	trust      propagation.TrustPolicy
 
 	traceHosts, baggageHosts *hostList
+	traceFields              []string // what a host that is not among them does not get; nil if all are
 
 	serverKind, clientKind trace.SpanStartOption // made once: each making allocates
 }
@@ -50,6 +51,9 @@ func newConfig(opts []Option) config {
 	}
 	if c.propagator == nil {
 		c.propagator = defaultPropagator()
+	}
+	if c.traceHosts != nil {
+		c.traceFields = traceFields(c.propagator)
 	}
 	c.tracer = c.provider.Tracer(scopeName, trace.WithSchemaURL(schemaURL))
 	return c
