@@ -21,6 +21,9 @@ const serverErrors = 500
 // abortType is the error.type of http.ErrAbortHandler, whose Go type says nothing.
 const abortType = "net/http.ErrAbortHandler"
 
+// formatKey says on a link which header format named the other trace, as on a span that joins one.
+const formatKey attribute.Key = "propagation.format"
+
 type handler struct {
 	config
 	next      http.Handler
@@ -89,12 +92,22 @@ func (h *handler) start(r *http.Request, name string, attrs []attribute.KeyValue
 
 	opts := []trace.SpanStartOption{h.serverKind, trace.WithAttributes(attrs...), trace.WithNewRoot()}
 	if h.trust == propagation.Link {
-		caller := trace.SpanContextFromContext(h.propagator.Extract(context.Background(), headers))
-		if caller.IsValid() {
-			opts = append(opts, trace.WithLinks(trace.Link{SpanContext: caller}))
+		ctx := h.propagator.Extract(context.Background(), headers)
+		if caller := trace.SpanContextFromContext(ctx); caller.IsValid() {
+			opts = append(opts, trace.WithLinks(linksTo(ctx, caller)...))
 		}
 	}
 	return h.tracer.Start(r.Context(), name, opts...)
+}
+
+// linksTo links to the caller whose headers were read into ctx, and to what else they named.
+func linksTo(ctx context.Context, caller trace.SpanContext) []trace.Link {
+	links := []trace.Link{{SpanContext: caller}}
+	r, _ := propagation.RemoteFromContext(ctx)
+	for _, l := range r.Links {
+		links = append(links, trace.Link{SpanContext: l.SpanContext, Attributes: []attribute.KeyValue{formatKey.String(l.Format)}})
+	}
+	return links
 }
 
 // giveBackForm shows the server the form that a handler parsed: net/http removes its temporary files
