@@ -31,8 +31,8 @@ func (p *Propagator) extractAWS(src *source, in *Remote) {
 		return
 	}
 	f.store(in)
-	if in.SpanContext.IsValid() {
-		in.AWSFields = others
+	if in.SpanContext.IsValid() && others != "" {
+		in.AddExtra().AWSFields = others
 	}
 	in.Format = formatNames[formatAWS]
 }
@@ -128,8 +128,8 @@ func appendAWS(dst []byte, out *outgoing) []byte {
 	case Deny:
 		dst = append(dst, ";Sampled=0"...)
 	}
-	if out.arrived != nil && out.arrived.AWSFields != "" {
-		dst = append(append(dst, ';'), out.arrived.AWSFields...)
+	if out.arrived != nil && out.arrived.Extra != nil && out.arrived.Extra.AWSFields != "" {
+		dst = append(append(dst, ';'), out.arrived.Extra.AWSFields...)
 	}
 	return dst
 }

@@ -64,7 +64,9 @@ func TestAWSReads(t *testing.T) {
 				want.format = "aws"
 			}
 			expected := want.want(t)
-			expected.AWSFields = tt.fields
+			if tt.fields != "" {
+				expected.AddExtra().AWSFields = tt.fields
+			}
 			got := extract(p, headers("x-amzn-trace-id", tt.value))
 			assert.Equal(t, expected, got)
 			var malformed []propagation.Malformed

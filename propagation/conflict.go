@@ -49,11 +49,14 @@ func (p *Propagator) disagree(src *source, found *Remote, in Remote) {
 		// Kong Gateway on its default configuration takes a request with a tracestate for one of B3
 		// without ids: it starts a trace in x-b3-* and passes the client's traceparent on as it came. The
 		// caller is Kong.
-		links := found.Links
+		links := found.Extras().Links
 		*found, in = in, *found
-		found.Links = links
+		if links != nil {
+			found.AddExtra().Links = links
+		}
 	}
-	found.Links = append(found.Links, remote.Link{SpanContext: in.SpanContext, Format: in.Format})
+	x := found.AddExtra()
+	x.Links = append(x.Links, remote.Link{SpanContext: in.SpanContext, Format: in.Format})
 	joined, _ := findFormat(found.Format, injectable)
 	linked, _ := findFormat(in.Format, injectable)
 	p.conflicts[joined][linked].Add(1)
@@ -83,16 +86,20 @@ func complete(caller, other Remote) Remote {
 	if caller.TraceState == "" {
 		sc, caller.TraceState = sc.WithTraceState(other.SpanContext.TraceState()), other.TraceState
 	}
-	if caller.DatadogOrigin == "" {
-		caller.DatadogOrigin = other.DatadogOrigin
+	caller.SpanContext = sc
+	x, from := caller.Extras(), other.Extras()
+	if x.DatadogOrigin == "" {
+		x.DatadogOrigin = from.DatadogOrigin
 	}
 	// Level and tags belong to a decision.
-	if caller.Priority == 0 && caller.DatadogTags == "" && caller.Decision == other.Decision {
-		caller.Priority, caller.DatadogTags = other.Priority, other.DatadogTags
+	if caller.Priority == 0 && x.DatadogTags == "" && caller.Decision == other.Decision {
+		caller.Priority, x.DatadogTags = other.Priority, from.DatadogTags
 	}
-	if caller.AWSFields == "" {
-		caller.AWSFields = other.AWSFields
+	if x.AWSFields == "" {
+		x.AWSFields = from.AWSFields
 	}
-	caller.SpanContext = sc
+	if caller.Extra != nil || other.Extra != nil {
+		caller.Extra = &x
+	}
 	return caller
 }

@@ -82,7 +82,7 @@ func TestFormatsThatDisagree(t *testing.T) {
 			assert.True(t, sc.IsRemote())
 			var links []string
 			var conflicts []propagation.Conflict
-			for _, l := range r.Links {
+			for _, l := range r.Extras().Links {
 				links = append(links, l.Format)
 				assert.True(t, l.SpanContext.IsValid())
 				assert.NotEqual(t, sc.TraceID(), l.SpanContext.TraceID())
@@ -168,7 +168,7 @@ func TestChildInAnotherFormatIsTheCaller(t *testing.T) {
 			assert.Equal(t, kongSpan, sc.SpanID().String(), name)
 			assert.Equal(t, clientSpan, r.ParentSpanID.String(), name)
 			assert.Equal(t, "b3", r.Format, name)
-			assert.Empty(t, r.Links, name)
+			assert.Empty(t, r.Extras().Links, name)
 			assert.Empty(t, p.Stats().Conflicts, name)
 			assert.Equal(t, clientTrace, sc.TraceID().String(), name)
 			assert.Equal(t, 128, r.TraceIDBits, name)

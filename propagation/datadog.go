@@ -84,11 +84,13 @@ func (p *Propagator) readDatadogIDs(src *source, f *fields, in *Remote, traceID,
 		return
 	}
 	*f = ids
-	in.DatadogTags = tags
+	if tags != "" {
+		in.AddExtra().DatadogTags = tags
+	}
 	if origin := src.get(&datadogOriginHeader); len(origin) > datadogTagsMax || !isPrintable(origin) {
 		p.malformed.count(formatDatadog, reasonTags)
-	} else {
-		in.DatadogOrigin = origin
+	} else if origin != "" {
+		in.AddExtra().DatadogOrigin = origin
 	}
 }
 
@@ -190,10 +192,10 @@ func appendDatadogTags(dst []byte, out *outgoing) []byte {
 	if binary.BigEndian.Uint64(traceID[:8]) != 0 {
 		dst = appendHex(append(dst, datadogTID+"="...), traceID[:8])
 	}
-	if out.arrived == nil {
+	if out.arrived == nil || out.arrived.Extra == nil {
 		return dst
 	}
-	for rest := out.arrived.DatadogTags; rest != ""; {
+	for rest := out.arrived.Extra.DatadogTags; rest != ""; {
 		var tag string
 		tag, rest, _ = strings.Cut(rest, ",")
 		if out.otherDecision && strings.HasPrefix(tag, datadogDM+"=") {
@@ -229,8 +231,8 @@ func injectDatadog(dst *target, out *outgoing, t *texts) {
 	dst.put(&datadogParentIDHeader, t.datadogParentID)
 	dst.put(&datadogPriorityHeader, priority)
 	var origin string
-	if out.arrived != nil {
-		origin = out.arrived.DatadogOrigin
+	if out.arrived != nil && out.arrived.Extra != nil {
+		origin = out.arrived.Extra.DatadogOrigin
 	}
 	dst.put(&datadogOriginHeader, origin)
 	dst.put(&datadogTagsHeader, t.datadogTags)

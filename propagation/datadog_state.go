@@ -2,7 +2,11 @@
 
 package propagation
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/spandrel-go/spandrel/internal/remote"
+)
 
 // Datadog's member of a tracestate, as its libraries write it:
 //
@@ -57,7 +61,7 @@ func readDatadogState(in *Remote, value string) {
 		part, rest, _ = strings.Cut(rest, ";")
 		key, text, colon := strings.Cut(part, ":")
 		if key == "o" && colon {
-			in.DatadogOrigin = strings.ReplaceAll(text, "~", "=")
+			in.AddExtra().DatadogOrigin = strings.ReplaceAll(text, "~", "=")
 		}
 		name, ok := strings.CutPrefix(key, "t.")
 		if !ok || name == "" || text == "" || name == "tid" || name == "dm" && !mechanism {
@@ -69,7 +73,9 @@ func readDatadogState(in *Remote, value string) {
 		tags = append(append(tags, datadogTagPrefix...), name...)
 		tags = appendReplaced(append(tags, '='), text, "~", '=')
 	}
-	in.DatadogTags = string(tags)
+	if len(tags) > 0 {
+		in.AddExtra().DatadogTags = string(tags)
+	}
 }
 
 // hasDatadogState reports whether a tracestate is written with Datadog's member: was is the value that is
@@ -87,7 +93,10 @@ func hasDatadogState(out *outgoing, set formatSet, was string) bool {
 func appendDatadogState(dst []byte, out *outgoing, was string) []byte {
 	start := len(dst)
 	dst = append(append(dst, "dd=s:"...), datadogPriority(out)...)
-	arrived := out.arrived
+	var arrived *remote.Extra
+	if out.arrived != nil {
+		arrived = out.arrived.Extra
+	}
 	if arrived != nil && arrived.DatadogOrigin != "" {
 		before := len(dst)
 		dst = appendSanitized(append(dst, ";o:"...), arrived.DatadogOrigin, '_')

@@ -46,8 +46,8 @@ func TestDatadogStateReads(t *testing.T) {
 			p := newPropagator(t, propagation.Config{})
 			got := extract(p, headers("traceparent", tt.traceparent, "tracestate", tt.tracestate))
 			assert.Equal(t, tt.priority, got.Priority)
-			assert.Equal(t, tt.origin, got.DatadogOrigin)
-			assert.Equal(t, tt.tags, got.DatadogTags)
+			assert.Equal(t, tt.origin, got.Extras().DatadogOrigin)
+			assert.Equal(t, tt.tags, got.Extras().DatadogTags)
 			assert.Equal(t, tt.traceparent == sampledParent, got.Decision == propagation.Accept, "traceparent decides")
 			assert.Empty(t, p.Stats().Malformed)
 		})
@@ -200,8 +200,8 @@ func FuzzDatadogState(f *testing.F) {
 		}
 		priority, origin, tags := simpleDatadogState(value, sampled)
 		require.Equal(t, priority, int(got.Priority), "%q", value)
-		require.Equal(t, origin, got.DatadogOrigin, "%q", value)
-		require.Equal(t, strings.Join(tags, ","), got.DatadogTags, "%q", value)
+		require.Equal(t, origin, got.Extras().DatadogOrigin, "%q", value)
+		require.Equal(t, strings.Join(tags, ","), got.Extras().DatadogTags, "%q", value)
 
 		if strings.Contains(value, " ") || len(value) > 200 {
 			return // it becomes another one, or does not fit
@@ -210,8 +210,8 @@ func FuzzDatadogState(f *testing.F) {
 		again := extract(p, sent)
 		require.True(t, strings.HasPrefix(again.TraceState, "dd="), "%q", again.TraceState)
 		require.LessOrEqual(t, len(again.TraceState), 256+len(got.TraceState))
-		require.Equal(t, origin, again.DatadogOrigin)
-		require.Equal(t, got.DatadogTags, again.DatadogTags)
+		require.Equal(t, origin, again.Extras().DatadogOrigin)
+		require.Equal(t, got.Extras().DatadogTags, again.Extras().DatadogTags)
 		require.Equal(t, got.Decision, again.Decision)
 		if got.Priority != 0 {
 			require.Equal(t, got.Priority, again.Priority)

@@ -99,7 +99,11 @@ func TestDatadogReads(t *testing.T) {
 				base.format = "datadog"
 			}
 			want := base.want(t)
-			want.Priority, want.DatadogTags, want.DatadogOrigin = tt.priority, tt.tags, tt.origin
+			want.Priority = tt.priority
+			if tt.tags+tt.origin != "" {
+				x := want.AddExtra()
+				x.DatadogTags, x.DatadogOrigin = tt.tags, tt.origin
+			}
 			got := extract(p, headers(tt.headers...))
 			assert.Equal(t, want, got)
 			var malformed []propagation.Malformed
@@ -180,9 +184,9 @@ func TestDatadogTagsThatDoNotFit(t *testing.T) {
 	p := newPropagator(t, propagation.Config{Extract: []string{"datadog"}, Inject: []string{"datadog"}})
 	long := "_dd.p.long=" + strings.Repeat("x", 501)
 	r := extract(p, headers(datadogIDs("x-datadog-tags", long)...))
-	assert.Equal(t, long, r.DatadogTags)
+	assert.Equal(t, long, r.Extras().DatadogTags)
 	r.SpanContext = r.SpanContext.WithTraceID(traceID(t, traceHex))
-	r.DatadogTags = "_dd.p.a=b," + long[:511-10] + ",_dd.p.c=d"
+	r.AddExtra().DatadogTags = "_dd.p.a=b," + long[:511-10] + ",_dd.p.c=d"
 	assert.Equal(t, datadogTID+",_dd.p.a=b,_dd.p.c=d", inject(contextWith(r), p).Get("x-datadog-tags"))
 }
 
@@ -210,13 +214,13 @@ func TestDatadogCompletesW3C(t *testing.T) {
 	got := extract(p, headers(append(sent("2"), "traceparent", sampledParent)...))
 	assert.Equal(t, "w3c", got.Format)
 	assert.Equal(t, traceHex, got.SpanContext.TraceID().String())
-	assert.Equal(t, []any{int8(2), "_dd.p.dm=-4", "rum", "Lineage=a:0"}, []any{got.Priority, got.DatadogTags, got.DatadogOrigin, got.AWSFields})
+	assert.Equal(t, []any{int8(2), "_dd.p.dm=-4", "rum", "Lineage=a:0"}, []any{got.Priority, got.Extras().DatadogTags, got.Extras().DatadogOrigin, got.Extras().AWSFields})
 
 	got = extract(p, headers(append(sent("2"), "traceparent", notSampledParent)...))
-	assert.Equal(t, []any{int8(0), "", "rum"}, []any{got.Priority, got.DatadogTags, got.DatadogOrigin}, "another decision")
+	assert.Equal(t, []any{int8(0), "", "rum"}, []any{got.Priority, got.Extras().DatadogTags, got.Extras().DatadogOrigin}, "another decision")
 
 	got = extract(p, headers(append(sent("2"), "traceparent", sampledParent, "tracestate", "dd=s:1;o:synthetics;t.a:b")...))
-	assert.Equal(t, []any{int8(1), "_dd.p.a=b", "synthetics"}, []any{got.Priority, got.DatadogTags, got.DatadogOrigin}, "tracestate comes first")
+	assert.Equal(t, []any{int8(1), "_dd.p.a=b", "synthetics"}, []any{got.Priority, got.Extras().DatadogTags, got.Extras().DatadogOrigin}, "tracestate comes first")
 }
 
 // Origin, tags and level belong to the trace that they came with.

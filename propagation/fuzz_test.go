@@ -311,7 +311,7 @@ func FuzzAWS(f *testing.F) {
 		got := extract(p, otelprop.MapCarrier{"x-amzn-trace-id": value})
 		want, others, refused := simpleAWS(value)
 		require.Equal(t, want, simpleOf(got), "%q", value)
-		require.Equal(t, others, got.AWSFields, "%q", value)
+		require.Equal(t, others, got.Extras().AWSFields, "%q", value)
 		checkStats(t, p, refused)
 		if want.spanID != "" {
 			roundTrip(t, got, "aws")
@@ -468,8 +468,8 @@ func FuzzDatadog(f *testing.F) {
 		require.Equal(t, want, simpleOf(got))
 		require.Equal(t, level, int(got.Priority))
 		gotTags := map[string]string{}
-		if got.DatadogTags != "" {
-			for _, tag := range strings.Split(got.DatadogTags, ",") {
+		if got.Extras().DatadogTags != "" {
+			for _, tag := range strings.Split(got.Extras().DatadogTags, ",") {
 				_, gotTags[tag], _ = strings.Cut(tag, "=")
 			}
 		}

@@ -21,6 +21,7 @@ import (
 type Propagator struct {
 	config
 	fields    []string
+	headers   int // that Inject mostly sets
 	malformed counters
 	conflicts conflicts
 	forced    forced
@@ -40,6 +41,11 @@ func New(cfg Config, opts ...Option) (*Propagator, error) {
 	}
 	p := &Propagator{config: c, forced: forced{start: time.Now()}}
 	p.fields = fieldsOf(c)
+	for f := range numFormats {
+		if c.inject.has(f) {
+			p.headers += headersOf[f]
+		}
+	}
 	return p, nil
 }
 
@@ -130,6 +136,13 @@ func (p *Propagator) Extract(ctx context.Context, carrier otelprop.TextMapCarrie
 	src := newSource(carrier)
 	var found Remote
 	for _, f := range p.extract {
+		if found.Format == "" { // the common case: nothing to compare with
+			p.read(f, &src, &found)
+			if !found.SpanContext.IsValid() && found.Decision == Defer {
+				found = Remote{}
+			}
+			continue
+		}
 		joined := found.SpanContext.IsValid()
 		if joined && !src.names(f) {
 			continue
@@ -137,16 +150,15 @@ func (p *Propagator) Extract(ctx context.Context, carrier otelprop.TextMapCarrie
 		var in Remote
 		p.read(f, &src, &in)
 		switch {
-		case !in.SpanContext.IsValid():
-			if !joined && found.Decision == Defer && in.Decision != Defer {
-				found = in
-			}
+		case !in.SpanContext.IsValid(): // a decision alone came before already
 		case !joined:
 			found = in
 		case !sameIDs(&found, &in):
 			p.disagree(&src, &found, in)
 		case in.ParentSpanID.IsValid() && in.ParentSpanID == found.SpanContext.SpanID():
-			in.Links = found.Links
+			if links := found.Extras().Links; links != nil {
+				in.AddExtra().Links = links
+			}
 			found = complete(in, found)
 		default:
 			found = complete(found, in)
@@ -161,16 +173,22 @@ func (p *Propagator) Extract(ctx context.Context, carrier otelprop.TextMapCarrie
 		// A request id says nothing about the trace: what is known of that stays.
 		if old := remote.FromContext(ctx); old != nil {
 			found = *old
+			if x := old.Extras(); old.Extra != nil {
+				found.Extra = &x // that one is ctx's
+			}
 		}
 		ids.store(&found)
-		return &node{Context: ctx, remote: found}
+		return &note{Context: ctx, remote: found}
 	}
 	ids.store(&found)
-	n := &node{Context: ctx, remote: found}
-	if !found.SpanContext.IsValid() {
-		return n
+	switch {
+	case !found.SpanContext.IsValid():
+		return &note{Context: ctx, remote: found}
+	case spanKey == nil:
+		return trace.ContextWithRemoteSpanContext(&note{Context: ctx, remote: found}, found.SpanContext)
+	default:
+		return &node{Context: ctx, remote: found}
 	}
-	return n.withSpan()
 }
 
 // outgoing is what Inject sends.
@@ -220,18 +238,29 @@ func (p *Propagator) Inject(ctx context.Context, carrier otelprop.TextMapCarrier
 	if !sc.IsValid() && r == nil {
 		return
 	}
-	out := newOutgoing(sc, r)
+	var out outgoing
+	out.join(&sc, r)
 	set := p.inject
+	n := p.headers
 	if p.preserve {
-		set = set.with(p.formatOf(r))
+		if f := p.formatOf(r); !set.has(f) {
+			set, n = set.with(f), n+headersOf[f]
+		}
 	}
 	makeRequestID := startsTrace(sc, r) && (r == nil || r.RequestID == "")
-	t := newTexts(&out, set, makeRequestID)
+	var t texts
+	t.render(&out, set, makeRequestID)
 	if !makeRequestID && r != nil {
 		t.requestID = r.RequestID
 	}
 
-	dst.reserve(len(p.fields))
+	if r != nil && r.Extra != nil {
+		n += 4
+	}
+	for _, rare := range [...]string{t.tracestate, t.parent, t.requestID} {
+		n += min(1, len(rare))
+	}
+	dst.reserve(n)
 	if set.has(formatW3C) {
 		injectW3C(&dst, &out, &t)
 	}
@@ -259,32 +288,25 @@ func (p *Propagator) Inject(ctx context.Context, carrier otelprop.TextMapCarrier
 	if t.requestID != "" {
 		dst.set(&requestIDHeader, t.requestID)
 	}
-	if r != nil {
-		forwardCorrelation(&dst, r)
+	if r != nil && r.Extra != nil {
+		forwardCorrelation(&dst, r.Extra)
 	}
 }
 
-// newOutgoing joins the span context in ctx with what arrived. At least one of them is there.
-func newOutgoing(sc trace.SpanContext, r *Remote) outgoing {
+// join joins the span context in ctx with what arrived. At least one of them is there; out is blank.
+func (out *outgoing) join(sc *trace.SpanContext, r *Remote) {
 	arrived := r != nil && r.SpanContext.IsValid()
-	joined := arrived && sc.IsValid() && sameTrace(sc, r)
-	forward := !sc.IsValid() || joined && sc.IsRemote() && sc.SpanID() == r.SpanContext.SpanID()
-	if forward {
-		forwarded := r.SpanContext
-		if joined {
-			forwarded = forwarded.WithTraceState(sc.TraceState())
+	joined := arrived && sc.IsValid() && sameTrace(*sc, r)
+	if !sc.IsValid() || joined && sc.IsRemote() && sc.SpanID() == r.SpanContext.SpanID() {
+		out.spanContext = r.SpanContext
+		if joined && sc.TraceState().Len()+r.SpanContext.TraceState().Len() > 0 {
+			out.spanContext = out.spanContext.WithTraceState(sc.TraceState())
 		}
-		return outgoing{
-			spanContext: forwarded,
-			parent:      r.ParentSpanID,
-			decision:    r.Decision,
-			debug:       r.Debug,
-			traceIDBits: r.TraceIDBits,
-			arrived:     r,
-			forwarded:   true,
-		}
+		out.parent, out.decision, out.debug, out.traceIDBits = r.ParentSpanID, r.Decision, r.Debug, r.TraceIDBits
+		out.arrived, out.forwarded = r, true
+		return
 	}
-	out := outgoing{spanContext: sc, decision: Deny}
+	out.spanContext, out.decision = *sc, Deny
 	if sc.IsSampled() {
 		out.decision = Accept
 		// A debug flag that came without ids is meant for the trace that this service started.
@@ -295,7 +317,12 @@ func newOutgoing(sc trace.SpanContext, r *Remote) outgoing {
 		out.arrived = r
 		out.otherDecision = out.decision != r.Decision
 	}
-	return out
+}
+
+// headersOf is how many headers Inject sets in a format, but for those that few requests have.
+var headersOf = [numFormats]int{
+	formatW3C: 1, formatB3: 3, formatB3Single: 1, formatJaeger: 1, formatOT: 3, formatDatadog: 4, formatAWS: 1, formatGCP: 1,
+	formatInstana: 3,
 }
 
 // formatOf returns the format that preserve stands for.
@@ -308,13 +335,22 @@ func (p *Propagator) formatOf(r *Remote) format {
 	return p.defaultFormat
 }
 
-// newTexts renders all that is needed into one string. The parts of a traceparent serve B3 too.
-func newTexts(out *outgoing, set formatSet, requestID bool) (t texts) {
+// render renders all that is needed into one string. The parts of a traceparent serve B3 too. t is blank.
+func (t *texts) render(out *outgoing, set formatSet, requestID bool) {
 	if !out.spanContext.IsValid() {
-		return t
+		return
+	}
+	if set&^formatSet(0).with(formatW3C).with(formatB3).with(formatOT) == 0 && !requestID {
+		var buf [traceparentLen + 2*8]byte // most often; a large one costs its clearing
+		t.renderInto(buf[:0], out, set, false)
+		return
 	}
 	var buf [traceparentLen + 2*8 + b3SingleMax + jaegerMax + datadogLen + awsMax + gcpMax + uuidLen]byte
-	b := appendTraceparent(buf[:0], &out.spanContext)
+	t.renderInto(buf[:0], out, set, requestID)
+}
+
+func (t *texts) renderInto(b []byte, out *outgoing, set formatSet, requestID bool) {
+	b = appendTraceparent(b, &out.spanContext)
 	if out.parent.IsValid() {
 		b = appendHex(b, out.parent[:])
 	}
@@ -379,5 +415,4 @@ func newTexts(out *outgoing, set formatSet, requestID bool) (t texts) {
 	t.aws = s[datadogEnd:awsEnd]
 	t.gcp = s[awsEnd:gcpEnd]
 	t.requestID = s[gcpEnd:stateStart]
-	return t
 }

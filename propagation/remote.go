@@ -5,7 +5,10 @@ package propagation
 import (
 	"context"
 
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/embedded"
 	"go.opentelemetry.io/otel/trace/noop"
 
 	"github.com/spandrel-go/spandrel/internal/remote"
@@ -35,42 +38,54 @@ func RemoteFromContext(ctx context.Context) (Remote, bool) {
 	return Remote{}, false
 }
 
-// node is a Go context that holds a Remote and, if its span is set, the remote span context as package
-// otel/trace keeps it: one allocation for what context.WithValue and trace.ContextWithRemoteSpanContext
-// make of four.
-type node struct {
+// note is a Go context that holds a Remote and leaves the active span as it is.
+type note struct {
 	context.Context
 	remote Remote
-	span   remoteSpan
+}
+
+func (n *note) Value(key any) any {
+	if key == remote.Key {
+		return &n.remote
+	}
+	return n.Context.Value(key)
+}
+
+// node is a Go context that holds a Remote and its span context, which is valid, as that of the active
+// span, as package otel/trace keeps it: one allocation for what context.WithValue and
+// trace.ContextWithRemoteSpanContext make of four.
+type node struct {
+	context.Context
+	embedded.Span // for remoteSpan
+	remote        Remote
 }
 
 func (n *node) Value(key any) any {
 	switch {
 	case key == remote.Key:
 		return &n.remote
-	case n.span.remote != nil && key == spanKey:
-		return &n.span
+	case key == spanKey && spanKey != nil:
+		return (*remoteSpan)(n)
 	default:
 		return n.Context.Value(key)
 	}
 }
 
-// withSpan returns n with its span context as that of the active span, which must be valid and remote.
-func (n *node) withSpan() context.Context {
-	if spanKey == nil {
-		return trace.ContextWithRemoteSpanContext(n, n.remote.SpanContext)
-	}
-	n.span.remote = &n.remote
-	return n
-}
+// remoteSpan is a node as the caller's span: a span context, and nothing else.
+type remoteSpan node
 
-// remoteSpan is a caller's span: a span context, and nothing else.
-type remoteSpan struct {
-	noop.Span
-	remote *Remote // in the same node; nil: the node says nothing about the span
-}
+var _ trace.Span = (*remoteSpan)(nil)
 
-func (s *remoteSpan) SpanContext() trace.SpanContext { return s.remote.SpanContext }
+func (s *remoteSpan) SpanContext() trace.SpanContext        { return s.remote.SpanContext }
+func (*remoteSpan) IsRecording() bool                       { return false }
+func (*remoteSpan) End(...trace.SpanEndOption)              {}
+func (*remoteSpan) AddEvent(string, ...trace.EventOption)   {}
+func (*remoteSpan) AddLink(trace.Link)                      {}
+func (*remoteSpan) RecordError(error, ...trace.EventOption) {}
+func (*remoteSpan) SetStatus(codes.Code, string)            {}
+func (*remoteSpan) SetName(string)                          {}
+func (*remoteSpan) SetAttributes(...attribute.KeyValue)     {}
+func (*remoteSpan) TracerProvider() trace.TracerProvider    { return noop.NewTracerProvider() }
 
 // spanKey is the key under which package otel/trace keeps the active span. It is not exported there.
 // Nil: it could not be learnt.

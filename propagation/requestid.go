@@ -52,21 +52,25 @@ func (p *Propagator) readCorrelation(src *source) correlation {
 	return c
 }
 
+// store sets what arrived in a Remote.
 func (c *correlation) store(in *Remote) {
-	in.RequestID, in.ClientTraceID = c.requestID, c.clientTraceID
-	in.ForceTrace, in.KongRequestID = c.forceTrace, c.kongRequestID
+	in.RequestID = c.requestID
+	if in.Extra != nil || c.clientTraceID != "" || c.forceTrace != "" || c.kongRequestID != "" {
+		x := in.AddExtra()
+		x.ClientTraceID, x.ForceTrace, x.KongRequestID = c.clientTraceID, c.forceTrace, c.kongRequestID
+	}
 }
 
 // forwardCorrelation sends what arrived on, but for the request id.
-func forwardCorrelation(dst *target, r *Remote) {
-	if r.ClientTraceID != "" {
-		dst.set(&clientTraceIDHeader, r.ClientTraceID)
+func forwardCorrelation(dst *target, x *remote.Extra) {
+	if x.ClientTraceID != "" {
+		dst.set(&clientTraceIDHeader, x.ClientTraceID)
 	}
-	if r.ForceTrace != "" {
-		dst.set(&forceTraceHeader, r.ForceTrace)
+	if x.ForceTrace != "" {
+		dst.set(&forceTraceHeader, x.ForceTrace)
 	}
-	if r.KongRequestID != "" {
-		dst.set(&kongRequestIDHeader, r.KongRequestID)
+	if x.KongRequestID != "" {
+		dst.set(&kongRequestIDHeader, x.KongRequestID)
 	}
 }
 

@@ -33,7 +33,7 @@ func TestCorrelationHeadersTravelOn(t *testing.T) {
 		ctx := p.Extract(context.Background(), headers(append(trace, sent...)...))
 		r, ok := propagation.RemoteFromContext(ctx)
 		require.True(t, ok, name)
-		assert.Equal(t, []string{sent[1], sent[3], sent[5], sent[7]}, []string{r.RequestID, r.ClientTraceID, r.ForceTrace, r.KongRequestID}, name)
+		assert.Equal(t, []string{sent[1], sent[3], sent[5], sent[7]}, []string{r.RequestID, r.Extras().ClientTraceID, r.Extras().ForceTrace, r.Extras().KongRequestID}, name)
 		assert.Equal(t, headers(sent...), inject(ctx, p), name)
 		assert.Equal(t, headers(sent...), inject(startSpan(t, ctx, true), p), name)
 		assert.Zero(t, p.Stats(), name)

@@ -25,8 +25,8 @@ func (p *Propagator) extractW3C(src *source, in *Remote) {
 		p.malformed.count(formatW3C, reasonDuplicate)
 		return
 	}
-	cfg, refused := parseTraceparent(value)
-	if refused != reasonNone {
+	var cfg trace.SpanContextConfig
+	if refused := parseTraceparent(value, &cfg); refused != reasonNone {
 		p.malformed.count(formatW3C, refused)
 		return
 	}
@@ -50,40 +50,40 @@ func (p *Propagator) extractW3C(src *source, in *Remote) {
 	}
 }
 
-// parseTraceparent reads a traceparent of any version but ff. Of a version that it does not know it
+// parseTraceparent reads a traceparent of any version but ff into cfg, which is blank. Of a version that it does not know it
 // reads the fields that version 00 has, and of the flags the sampled flag only (section 3.2.4).
-func parseTraceparent(s string) (cfg trace.SpanContextConfig, refused reason) {
+func parseTraceparent(s string, cfg *trace.SpanContextConfig) (refused reason) {
 	if len(s) < traceparentLen {
-		return cfg, reasonLength
+		return reasonLength
 	}
 	var version, flags [1]byte
 	if !decodeLower(version[:], s[0:2]) {
-		return cfg, reasonSyntax
+		return reasonSyntax
 	}
 	switch {
 	case version[0] == 0xff:
-		return cfg, reasonVersion
+		return reasonVersion
 	case len(s) == traceparentLen:
 	case version[0] == 0:
-		return cfg, reasonLength
+		return reasonLength
 	case s[55] != '-':
-		return cfg, reasonSyntax
+		return reasonSyntax
 	}
 	if s[2] != '-' || s[35] != '-' || s[52] != '-' ||
 		!decodeLower(cfg.TraceID[:], s[3:35]) ||
 		!decodeLower(cfg.SpanID[:], s[36:52]) ||
 		!decodeLower(flags[:], s[53:55]) {
-		return cfg, reasonSyntax
+		return reasonSyntax
 	}
 	if !cfg.TraceID.IsValid() || !cfg.SpanID.IsValid() {
-		return cfg, reasonZeroID
+		return reasonZeroID
 	}
 	cfg.TraceFlags = trace.TraceFlags(flags[0]) & w3cFlags
 	if version[0] != 0 {
 		cfg.TraceFlags &= trace.FlagsSampled
 	}
 	cfg.Remote = true
-	return cfg, reasonNone
+	return reasonNone
 }
 
 // appendTraceparent appends a traceparent of version 00.

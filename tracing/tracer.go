@@ -445,10 +445,10 @@ const formatKey attribute.Key = "propagation.format"
 
 // addArrived links to the traces that headers named beside the one that is joined.
 func (s *Span) addArrived(arrived *remote.Remote) {
-	if arrived == nil {
+	if arrived == nil || arrived.Extra == nil {
 		return
 	}
-	for _, l := range arrived.Links {
+	for _, l := range arrived.Extra.Links {
 		s.AddLink(trace.Link{SpanContext: l.SpanContext, Attributes: []attribute.KeyValue{formatKey.String(l.Format)}})
 	}
 }

@@ -41,16 +41,27 @@ type Remote struct {
 	// Debug says that the caller forces this trace through all samplers (X-B3-Flags: 1). It implies
 	// Decision == Accept.
 	Debug bool
+	// Priority is the sampling priority that a Datadog library sent, in its headers or in tracestate: 1
+	// and 2 accept, 0 and -1 deny; 2 and -1 are a user's will. Other values, from -99 to 99, stand for the
+	// same by their sign. It is 0 where none arrived: Decision tells.
+	Priority int8
 	// Format names the format that was read: "w3c", "b3", "b3-single", "jaeger", "ot", "datadog",
 	// "aws", "gcp", "instana", or "" when only a request id arrived.
 	Format string
 	// TraceIDBits is the width of the trace id as it came, 64 or 128; 0 without an id.
 	TraceIDBits int
-	// Priority is the sampling priority that a Datadog library sent, in its headers
-	// or in tracestate: 1 and 2 accept, 0 and -1 deny; 2
-	// and -1 are a user's will. Other values, from -99 to 99, stand for the same by their sign. It is 0
-	// where none arrived: Decision tells.
-	Priority int8
+	// TraceState is the tracestate that arrived in W3C: its lines as one list, legal by level 2 of the
+	// specification, without white space around members and without empty ones; or "". It holds what
+	// SpanContext.TraceState refuses, keys such as a@ and duplicates, and at most 32 members.
+	TraceState string
+	// RequestID is the x-request-id header byte for byte, or "".
+	RequestID string
+	// Extra is what few requests carry, nil where nothing of it arrived; see Extras.
+	Extra *Extra
+}
+
+// Extra is the part of a [Remote] that few requests have.
+type Extra struct {
 	// DatadogOrigin is where the trace began, as x-datadog-origin says ("rum", "synthetics"), or "".
 	DatadogOrigin string
 	// DatadogTags holds the tags of the trace in x-datadog-tags, with commas between them, such as
@@ -60,12 +71,6 @@ type Remote struct {
 	// AWSFields holds the fields of x-amzn-trace-id that are not X-Ray's own, with ; between them, such as
 	// Lineage=a87bd80c:0. They are forwarded in that header. At most 512 bytes.
 	AWSFields string
-	// TraceState is the tracestate that arrived in W3C: its lines as one list, legal by level 2 of the
-	// specification, without white space around members and without empty ones; or "". It holds what
-	// SpanContext.TraceState refuses, keys such as a@ and duplicates, and at most 32 members.
-	TraceState string
-	// RequestID is the x-request-id header byte for byte, or "".
-	RequestID string
 	// ClientTraceID, ForceTrace and KongRequestID are the headers x-client-trace-id and
 	// x-envoy-force-trace, by which Envoy is told to trace, and x-kong-request-id, by which Kong's logs are
 	// found, byte for byte, or "".
@@ -73,6 +78,22 @@ type Remote struct {
 	// Links are the spans of other traces that headers of other formats named: the span that starts
 	// here links to them.
 	Links []Link
+}
+
+// Extras returns what Extra points to, or the zero value.
+func (r Remote) Extras() Extra {
+	if r.Extra == nil {
+		return Extra{}
+	}
+	return *r.Extra
+}
+
+// AddExtra returns Extra, made at first use. It is for the one who fills r.
+func (r *Remote) AddExtra() *Extra {
+	if r.Extra == nil {
+		r.Extra = &Extra{}
+	}
+	return r.Extra
 }
 
 // Link is a span that headers named and that is not the parent.

@@ -151,14 +151,14 @@ func TestDatadogReadsOurSpans(t *testing.T) {
 				require.Equal(t, int(remote.Priority), priority, "%v", sent)
 				// They say the rest in their own headers.
 				forwarded := theirHeaders(t, sc, back)
-				origin := remote.DatadogOrigin
+				origin := remote.Extras().DatadogOrigin
 				if format.ours == "w3c" {
 					origin = strings.ReplaceAll(origin, " ", "_")
 				}
 				require.Equal(t, origin, forwarded.Get("x-datadog-origin"))
 				tags := ourContext(forwarded, newOurs(t, "datadog"))
 				again, _ := propagation.RemoteFromContext(tags)
-				require.ElementsMatch(t, strings.Split(remote.DatadogTags, ","), strings.Split(again.DatadogTags, ","), "%v", sent)
+				require.ElementsMatch(t, strings.Split(remote.Extras().DatadogTags, ","), strings.Split(again.Extras().DatadogTags, ","), "%v", sent)
 			}
 		})
 	}
@@ -183,8 +183,8 @@ func TestDatadogStateIsRead(t *testing.T) {
 		require.Equal(t, want.SpanContext.SpanID(), got.SpanContext.SpanID())
 		require.Equal(t, want.Decision == propagation.Accept, got.Decision == propagation.Accept)
 		require.Equal(t, want.Priority, got.Priority, "%v", headers)
-		require.Equal(t, strings.ReplaceAll(want.DatadogOrigin, " ", "_"), got.DatadogOrigin)
-		require.ElementsMatch(t, strings.Split(want.DatadogTags, ","), strings.Split(got.DatadogTags, ","), "%v", headers)
+		require.Equal(t, strings.ReplaceAll(want.Extras().DatadogOrigin, " ", "_"), got.Extras().DatadogOrigin)
+		require.ElementsMatch(t, strings.Split(want.Extras().DatadogTags, ","), strings.Split(got.Extras().DatadogTags, ","), "%v", headers)
 		require.Equal(t, headers, ourHeaders(ourContext(headers, w3c), w3c), "forwarded as it came")
 	}
 }
@@ -237,7 +237,7 @@ func TestDatadogAgrees(t *testing.T) {
 				want = []any{sc.TraceIDBytes(), sc.SpanID(), priority}
 				if back, err := propagation.New(propagation.Config{Extract: []string{"datadog"}}); err == nil && sc.SpanID() != 0 {
 					read, _ := propagation.RemoteFromContext(ourContext(theirHeaders(t, sc, newTheirs("datadog")), back))
-					want = append(want, read.DatadogTags)
+					want = append(want, read.Extras().DatadogTags)
 				}
 			}
 			var got []any
@@ -246,7 +246,7 @@ func TestDatadogAgrees(t *testing.T) {
 				if priority == 0 && r.Decision == propagation.Accept {
 					priority = 1 // it did not arrive, and is what we write
 				}
-				got = []any{[16]byte(r.SpanContext.TraceID()), binary.BigEndian.Uint64(spanID[:]), priority, r.DatadogTags}
+				got = []any{[16]byte(r.SpanContext.TraceID()), binary.BigEndian.Uint64(spanID[:]), priority, r.Extras().DatadogTags}
 			}
 			if test.differs == "" {
 				assert.Equal(t, want, got)
