@@ -104,7 +104,7 @@ func (h *handler) start(r *http.Request, name string, attrs []attribute.KeyValue
 func linksTo(ctx context.Context, caller trace.SpanContext) []trace.Link {
 	links := []trace.Link{{SpanContext: caller}}
 	r, _ := propagation.RemoteFromContext(ctx)
-	for _, l := range r.Links {
+	for _, l := range r.Extras().Links {
 		links = append(links, trace.Link{SpanContext: l.SpanContext, Attributes: []attribute.KeyValue{formatKey.String(l.Format)}})
 	}
 	return links
