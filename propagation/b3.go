@@ -39,6 +39,29 @@ func (p *Propagator) extractB3(src *source, in *Remote) {
 	f.store(in)
 }
 
+// extractOtherB3 reads the x-b3-* headers of a request whose b3 header has ids, too: in is what was read. Some
+// proxies, older Envoys and Kong among them, write x-b3-* beside a b3 header that they pass on as it came.
+func (p *Propagator) extractOtherB3(src *source, in *Remote) (other Remote) {
+	if in.Format != formatNames[formatB3Single] || src.get(&b3TraceIDHeader) == "" {
+		return other
+	}
+	one, _ := parseB3Single(src.get(&b3Header))
+	if !one.spanID.IsValid() {
+		return other // the ids of in are those of x-b3-*
+	}
+	f := fields{decision: in.Decision, debug: in.Debug}
+	if one.decision != Defer { // else the decision of in is that of x-b3-*
+		var many fields
+		if p.readB3Decision(src, &many); many.decision != Defer {
+			f = many
+		}
+	}
+	p.readB3IDs(src, &f)
+	f.store(&other)
+	other.Format = formatNames[formatB3]
+	return other
+}
+
 // readB3Decision reads x-b3-flags and x-b3-sampled.
 func (p *Propagator) readB3Decision(src *source, f *fields) {
 	switch src.get(&b3FlagsHeader) {

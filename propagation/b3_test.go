@@ -90,7 +90,7 @@ func TestB3Reads(t *testing.T) {
 		{"one header, more after the parent", []string{"b3", b3 + "-1-" + parentHex + "-"}, "", propagation.Defer, false, "", "b3-single/length"},
 		{"one header, trace id of zeros", []string{"b3", zeros + "-" + spanHex + "-1"}, "", propagation.Defer, false, "", "b3-single/zero id"},
 
-		{"both, the one wins", with("b3", shortHex+"-"+parentHex+"-0", "x-b3-flags", "1"), shortHex + " " + parentHex, propagation.Deny, false, single, ""},
+		{"both, the one wins, and its trace id is completed", with("b3", shortHex+"-"+parentHex+"-0", "x-b3-flags", "1"), traceHex + " " + parentHex, propagation.Deny, false, single, ""},
 		{"both, decision from the many", []string{"b3", b3, "x-b3-sampled", "0"}, ids, propagation.Deny, false, single, ""},
 		{"both, ids from the many", with("b3", "0", "x-b3-sampled", "1"), ids, propagation.Deny, false, single, ""},
 		{"both, the one is bad", with("b3", "nonsense", "x-b3-sampled", "1"), ids, propagation.Accept, false, multi, "b3-single/length"},

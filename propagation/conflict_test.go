@@ -259,3 +259,41 @@ func TestDebugOfAnotherFormatDoesNotTurnADeny(t *testing.T) {
 	assert.False(t, r.Debug)
 	assert.False(t, sc.IsSampled())
 }
+
+// A proxy that knows only x-b3-*, such as older Envoys, makes a child there and passes the b3 header on as it came.
+func TestBothEncodingsOfB3(t *testing.T) {
+	t.Parallel()
+	const one = clientTrace + "-" + clientSpan
+	tests := []struct {
+		name     string
+		one      string
+		many     map[string]string
+		span     string
+		decision propagation.Decision
+		links    []string
+	}{
+		{"a child in the many is the caller", one + "-1", map[string]string{"x-b3-traceid": clientTrace, "x-b3-spanid": kongSpan, "x-b3-parentspanid": clientSpan, "x-b3-sampled": "0"}, kongSpan, propagation.Deny, nil},
+		{"a child that decides nothing", one + "-0", map[string]string{"x-b3-traceid": clientTrace, "x-b3-spanid": kongSpan, "x-b3-parentspanid": clientSpan}, kongSpan, propagation.Deny, nil},
+		{"another span", one + "-1", map[string]string{"x-b3-traceid": clientTrace, "x-b3-spanid": kongSpan, "x-b3-sampled": "0"}, clientSpan, propagation.Accept, nil},
+		{"another trace", one + "-1", map[string]string{"x-b3-traceid": kongTrace, "x-b3-spanid": kongSpan, "x-b3-sampled": "0"}, clientSpan, propagation.Accept, []string{"b3"}},
+		{"a malformed one", one + "-1", map[string]string{"x-b3-traceid": "zz", "x-b3-spanid": kongSpan}, clientSpan, propagation.Accept, nil},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			p, err := propagation.New(propagation.Config{})
+			require.NoError(t, err)
+			tt.many["b3"] = tt.one
+			r, sc := arrive(t, p, tt.many)
+			assert.Equal(t, clientTrace, sc.TraceID().String())
+			assert.Equal(t, tt.span, sc.SpanID().String())
+			assert.Equal(t, tt.decision, r.Decision)
+			var links []string
+			for _, l := range r.Extras().Links {
+				links = append(links, l.Format)
+			}
+			assert.Equal(t, tt.links, links)
+			assert.Len(t, p.Stats().Conflicts, len(tt.links))
+		})
+	}
+}

@@ -129,6 +129,35 @@ func simpleB3(b3, traceID, spanID, parent, sampled, flags string) (s simple) {
 	return s
 }
 
+// simpleB3Both is simpleB3 where both encodings have ids: one of the same trace completes the other.
+func simpleB3Both(b3, traceID, spanID, parent, sampled, flags string) simple {
+	one := simpleB3(b3, traceID, spanID, parent, sampled, flags)
+	many := simpleB3("", traceID, spanID, parent, sampled, flags)
+	if len(b3) == 1 || !b3SinglePattern.MatchString(b3) || many.spanID == "" {
+		return one
+	}
+	if one.traceID[16:] != many.traceID[16:] || one.bits+many.bits == 256 && one.traceID != many.traceID {
+		return one
+	}
+	if many.decision == propagation.Defer {
+		many.decision, many.debug, many.flags = one.decision, one.debug, one.flags
+	}
+	caller, other := one, many
+	if many.parent == one.spanID {
+		caller, other = many, one
+	}
+	if caller.bits == 64 && other.traceID != caller.traceID {
+		caller.traceID, caller.bits = other.traceID, other.bits
+	}
+	if caller.decision == propagation.Accept && other.debug {
+		caller.debug = true
+	}
+	if caller.parent == "" && caller.spanID == other.spanID {
+		caller.parent = other.parent
+	}
+	return caller
+}
+
 func FuzzW3C(f *testing.F) {
 	good := "00-" + traceHex + "-" + spanHex + "-01"
 	for _, s := range []string{
@@ -169,6 +198,8 @@ func FuzzB3(f *testing.F) {
 	f.Add("0", "x", spanHex, "", "1", "")
 	f.Add("d", "", "", "", "", "")
 	f.Add("-", "", "", "", "", "")
+	f.Add(traceHex+"-"+spanHex+"-1", traceHex, ownHex, spanHex, "0", "")
+	f.Add(shortHex+"-"+spanHex, traceHex, spanHex, parentHex, "", "1")
 	f.Fuzz(func(t *testing.T, b3, traceID, spanID, parent, sampled, flags string) {
 		p, err := propagation.New(propagation.Config{})
 		require.NoError(t, err)
@@ -176,8 +207,9 @@ func FuzzB3(f *testing.F) {
 			"b3": b3, "x-b3-traceid": traceID, "x-b3-spanid": spanID, "x-b3-parentspanid": parent,
 			"x-b3-sampled": sampled, "x-b3-flags": flags,
 		})
-		want := simpleB3(b3, traceID, spanID, parent, sampled, flags)
+		want := simpleB3Both(b3, traceID, spanID, parent, sampled, flags)
 		require.Equal(t, want, simpleOf(got))
+		got.Extra = nil
 		checkStats(t, p, want == simple{} && b3+traceID+spanID+sampled != "")
 		if want != (simple{}) {
 			roundTrip(t, got, "b3")

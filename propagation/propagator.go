@@ -128,7 +128,7 @@ func (p *Propagator) read(f format, src *source, in *Remote) {
 // Where headers of several formats name different traces, the span that starts here joins the first,
 // in the order of the configuration, and links to the others. Where a later format names a child of the
 // span that the first one names, in the same trace, a proxy in between knows the later one only: the child
-// is the caller.
+// is the caller. Both encodings of B3 are two formats here, with the b3 header first.
 func (p *Propagator) Extract(ctx context.Context, carrier otelprop.TextMapCarrier) context.Context {
 	if carrier == nil {
 		return ctx
@@ -141,27 +141,19 @@ func (p *Propagator) Extract(ctx context.Context, carrier otelprop.TextMapCarrie
 			if !found.SpanContext.IsValid() && found.Decision == Defer {
 				found = Remote{}
 			}
+			if f == formatB3 && found.SpanContext.IsValid() {
+				p.meet(&src, &found, p.extractOtherB3(&src, &found))
+			}
 			continue
 		}
-		joined := found.SpanContext.IsValid()
-		if joined && !src.names(f) {
+		if found.SpanContext.IsValid() && !src.names(f) {
 			continue
 		}
 		var in Remote
 		p.read(f, &src, &in)
-		switch {
-		case !in.SpanContext.IsValid(): // a decision alone came before already
-		case !joined:
-			found = in
-		case !sameIDs(&found, &in):
-			p.disagree(&src, &found, in)
-		case in.ParentSpanID.IsValid() && in.ParentSpanID == found.SpanContext.SpanID():
-			if links := found.Extras().Links; links != nil {
-				in.AddExtra().Links = links
-			}
-			found = complete(in, found)
-		default:
-			found = complete(found, in)
+		p.meet(&src, &found, in)
+		if f == formatB3 && in.SpanContext.IsValid() {
+			p.meet(&src, &found, p.extractOtherB3(&src, &in))
 		}
 	}
 	p.cap(&found)
@@ -188,6 +180,24 @@ func (p *Propagator) Extract(ctx context.Context, carrier otelprop.TextMapCarrie
 		return trace.ContextWithRemoteSpanContext(&note{Context: ctx, remote: found}, found.SpanContext)
 	default:
 		return &node{Context: ctx, remote: found}
+	}
+}
+
+// meet adds what was read in one format to what was found in others: ids, or a decision, or both.
+func (p *Propagator) meet(src *source, found *Remote, in Remote) {
+	switch {
+	case !in.SpanContext.IsValid(): // a decision alone came before already
+	case !found.SpanContext.IsValid():
+		*found = in
+	case !sameIDs(found, &in):
+		p.disagree(src, found, in)
+	case in.ParentSpanID.IsValid() && in.ParentSpanID == found.SpanContext.SpanID():
+		if links := found.Extras().Links; links != nil {
+			in.AddExtra().Links = links
+		}
+		*found = complete(in, *found)
+	default:
+		*found = complete(*found, in)
 	}
 }
 
