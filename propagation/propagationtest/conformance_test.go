@@ -18,6 +18,7 @@ import (
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/spandrel-go/spandrel/internal/testkit"
 	"github.com/spandrel-go/spandrel/propagation/propagationtest"
 )
 
@@ -114,11 +115,11 @@ func everything() []propagationtest.Option {
 func verdict(t *testing.T, newPropagator func() propagation.TextMapPropagator, opts ...propagationtest.Option) (broken map[string]string, checked int) {
 	t.Helper()
 	broken = map[string]string{}
-	text := fake(t, func(tb testing.TB) {
+	text := testkit.Fake(t, func(tb testing.TB) {
 		propagationtest.CheckPropagator(tb, func(testing.TB) propagation.TextMapPropagator { return newPropagator() }, opts,
 			func(name string, check func(t testing.TB)) {
 				checked++
-				if text := fake(t, check); text != "" {
+				if text := testkit.Fake(t, check); text != "" {
 					broken[name] = text
 				}
 			})
@@ -678,7 +679,7 @@ func TestAllocationsAreBounded(t *testing.T) {
 		{extract: 0, inject: 20, want: "want at most 0 a run"},
 		{extract: 20, inject: 1, want: "want at most 1 a run"},
 	} {
-		text := fake(t, func(tb testing.TB) {
+		text := testkit.Fake(t, func(tb testing.TB) {
 			propagationtest.CheckPropagator(tb, func(testing.TB) propagation.TextMapPropagator { return newPlain() },
 				[]propagationtest.Option{propagationtest.WithMaxAllocations(test.extract, test.inject)},
 				func(name string, check func(t testing.TB)) {

@@ -3,12 +3,10 @@
 package propagationtest
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"maps"
 	"runtime"
-	"runtime/pprof"
 	"strings"
 	"sync"
 	"time"
@@ -181,47 +179,17 @@ func checkConcurrency(k *kit) {
 	}
 }
 
-// checkGoroutines finds the goroutines of the propagator, and of nobody else, by a profiler label, which
-// a goroutine has from the one that started it.
+// checkGoroutines finds the goroutines of the propagator, and of nobody else.
 func checkGoroutines(k *kit) {
-	const label = "propagationtest"
-	value := fmt.Sprintf("%s %p", k.Name(), k)
-	pprof.Do(context.Background(), pprof.Labels(label, value), func(context.Context) {
+	left := testkit.LeftGoroutines(fmt.Sprintf("%s %p", k.Name(), k), returnsWithin, func() {
 		for _, good := range k.good() {
 			ctx := k.extract(context.Background(), good)
 			k.inject(ctx, propagation.MapCarrier{})
 		}
 	})
-	// What ends does so a little after it was told to, and nothing says when.
-	deadline := time.NewTimer(returnsWithin)
-	defer deadline.Stop()
-	for pause := time.Millisecond; ; pause *= 2 {
-		left := labelled(fmt.Sprintf("%q:%q", label, value))
-		if left == "" {
-			return
-		}
-		select {
-		case <-time.After(pause):
-		case <-deadline.C:
-			k.broken("%s", left)
-			return
-		}
+	if left != "" {
+		k.broken("%s", left)
 	}
-}
-
-// labelled returns the stacks of the goroutines with this label.
-func labelled(label string) string {
-	var profile bytes.Buffer
-	if err := pprof.Lookup("goroutine").WriteTo(&profile, 1); err != nil {
-		return err.Error()
-	}
-	var left []string
-	for block := range strings.SplitSeq(profile.String(), "\n\n") {
-		if strings.Contains(block, label) {
-			left = append(left, block)
-		}
-	}
-	return strings.Join(left, "\n")
 }
 
 func checkAllocations(k *kit) {

@@ -9,13 +9,13 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
-	"runtime/pprof"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/spandrel-go/spandrel/internal/testkit"
 	"github.com/spandrel-go/spandrel/tracing"
 )
 
@@ -385,14 +385,11 @@ func (s *scope) close() {
 	}
 }
 
-// checkGoroutines finds the goroutines of the exporter, and of nobody else, by a profiler label, which a
-// goroutine has from the one that started it.
+// checkGoroutines finds the goroutines of the exporter, and of nobody else.
 func checkGoroutines(k *kit) {
-	const key = "tracetest"
 	outer := k.TB
 	sc := &scope{TB: outer}
-	value := fmt.Sprintf("%s %p", outer.Name(), sc)
-	pprof.Do(context.Background(), pprof.Labels(key, value), func(context.Context) {
+	left := testkit.LeftGoroutines(fmt.Sprintf("%s %p", outer.Name(), sc), returnsWithin, func() {
 		defer sc.close()
 		k.TB = sc
 		defer func() { k.TB = outer }()
@@ -402,36 +399,9 @@ func checkGoroutines(k *kit) {
 			k.broken("Shutdown: %v", err)
 		}
 	})
-	// What ends does so a little after it was told to, and nothing says when.
-	deadline := time.NewTimer(returnsWithin)
-	defer deadline.Stop()
-	for pause := time.Millisecond; ; pause *= 2 {
-		left := labelled(fmt.Sprintf("%q:%q", key, value))
-		if left == "" {
-			return
-		}
-		select {
-		case <-time.After(pause):
-		case <-deadline.C:
-			k.broken("%s", left)
-			return
-		}
+	if left != "" {
+		k.broken("%s", left)
 	}
-}
-
-// labelled returns the stacks of the goroutines with this label.
-func labelled(label string) string {
-	var profile bytes.Buffer
-	if err := pprof.Lookup("goroutine").WriteTo(&profile, 1); err != nil {
-		return err.Error()
-	}
-	var left []string
-	for block := range strings.SplitSeq(profile.String(), "\n\n") {
-		if strings.Contains(block, label) {
-			left = append(left, block)
-		}
-	}
-	return strings.Join(left, "\n")
 }
 
 func checkAppend(k *kit) {

@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"go.opentelemetry.io/otel/attribute"
 
+	"github.com/spandrel-go/spandrel/internal/testkit"
 	"github.com/spandrel-go/spandrel/tracing"
 	"github.com/spandrel-go/spandrel/tracing/tracetest"
 )
@@ -193,13 +194,13 @@ func verdict(t *testing.T, skip func(rule string) bool, newTarget func(release <
 		release := make(chan struct{})
 		defer close(release)
 		makeTarget := func(testing.TB) tracetest.Target { return newTarget(release) }
-		text := fake(t, func(tb testing.TB) {
+		text := testkit.Fake(t, func(tb testing.TB) {
 			tracetest.CheckExporter(tb, makeTarget, func(name string, check func(t testing.TB)) {
 				if skip(name) {
 					return
 				}
 				checked++
-				if text := fake(t, check); text != "" {
+				if text := testkit.Fake(t, check); text != "" {
 					broken[name] = text
 				}
 			})

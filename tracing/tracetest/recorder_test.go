@@ -15,6 +15,7 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/spandrel-go/spandrel/internal/testkit"
 	"github.com/spandrel-go/spandrel/sampling"
 	"github.com/spandrel-go/spandrel/tracing"
 	"github.com/spandrel-go/spandrel/tracing/tracetest"
@@ -88,7 +89,7 @@ func (always) Description() string { return "always" }
 
 func TestNewWithWrongOption(t *testing.T) {
 	t.Parallel()
-	text := fake(t, func(t testing.TB) { tracetest.New(t, tracing.WithExporter(nil)) })
+	text := testkit.Fake(t, func(t testing.TB) { tracetest.New(t, tracing.WithExporter(nil)) })
 	assert.Equal(t, "tracetest: New: tracing: WithExporter: exporter is nil\n", text)
 }
 
@@ -130,9 +131,9 @@ func TestRecorderOwnsItsSpans(t *testing.T) {
 
 func TestSpanSaysWhatThereIs(t *testing.T) {
 	t.Parallel()
-	text := fake(t, func(t testing.TB) { tracetest.New(t).Span(t, "x") })
+	text := testkit.Fake(t, func(t testing.TB) { tracetest.New(t).Span(t, "x") })
 	assert.Equal(t, "tracetest: there are 0 spans called \"x\", want 1; nothing was recorded\n", text)
-	text = fake(t, func(t testing.TB) {
+	text = testkit.Fake(t, func(t testing.TB) {
 		r := tracetest.New(t)
 		ctx, root := r.Tracer("test").StartSpan(context.Background(), "root")
 		for range 2 {
@@ -158,30 +159,30 @@ func leaky(r *tracetest.Recorder) {
 
 func TestUnfinishedSpansFailTheTest(t *testing.T) {
 	t.Parallel()
-	text := fake(t, func(t testing.TB) { leaky(tracetest.New(t, tracing.WithIDGenerator(&tracetest.IDs{}))) })
+	text := testkit.Fake(t, func(t testing.TB) { leaky(tracetest.New(t, tracing.WithIDGenerator(&tracetest.IDs{}))) })
 	assert.Equal(t, `tracetest: 2 spans were never ended (AllowUnfinished allows it):
   root > query, span id 0000000000000002, db="orders"
   root > query, span id 0000000000000003, db="users"
 `, text)
-	text = fake(t, func(t testing.TB) {
+	text = testkit.Fake(t, func(t testing.TB) {
 		tracetest.New(t, tracing.WithSampler(always(sampling.RecordOnly))).Tracer("test").StartSpan(context.Background(), "unsampled")
 	})
 	assert.Contains(t, text, "1 span was never ended")
 	for name, allow := range map[string][]string{"all": nil, "by name": {"query"}} {
-		text = fake(t, func(t testing.TB) {
+		text = testkit.Fake(t, func(t testing.TB) {
 			r := tracetest.New(t)
 			leaky(r)
 			r.AllowUnfinished(allow...)
 		})
 		assert.Empty(t, text, name)
 	}
-	text = fake(t, func(t testing.TB) {
+	text = testkit.Fake(t, func(t testing.TB) {
 		r := tracetest.New(t)
 		leaky(r)
 		r.AllowUnfinished("root")
 	})
 	assert.Contains(t, text, "2 spans were never ended")
-	text = fake(t, func(t testing.TB) {
+	text = testkit.Fake(t, func(t testing.TB) {
 		leaky(tracetest.New(t))
 		t.Fatal("something else")
 	})
@@ -190,7 +191,7 @@ func TestUnfinishedSpansFailTheTest(t *testing.T) {
 
 func TestUnfinishedSpansOfAnExporter(t *testing.T) {
 	t.Parallel()
-	text := fake(t, func(t testing.TB) {
+	text := testkit.Fake(t, func(t testing.TB) {
 		r := tracetest.NewRecorder()
 		p, err := tracing.NewProvider(tracing.WithExporter(r), tracing.WithOpenSpanLimit(1))
 		if err != nil {
@@ -240,7 +241,7 @@ func TestWaitInVain(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		begin := time.Now()
-		text := fake(t, func(t testing.TB) {
+		text := testkit.Fake(t, func(t testing.TB) {
 			r := tracetest.New(t)
 			_, s := r.Tracer("test").StartSpan(context.Background(), "other")
 			s.End()

@@ -18,6 +18,7 @@ import (
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/spandrel-go/spandrel/internal/testkit"
 	"github.com/spandrel-go/spandrel/tracing"
 	"github.com/spandrel-go/spandrel/tracing/tracetest"
 )
@@ -254,7 +255,7 @@ func TestGoldenHoldsEverything(t *testing.T) {
 
 func TestAssertTreeShowsADiff(t *testing.T) {
 	t.Parallel()
-	text := fake(t, func(t testing.TB) {
+	text := testkit.Fake(t, func(t testing.TB) {
 		r := tracetest.NewRecorder()
 		_ = r.ExportSpans(context.Background(), build(spec{name: "root", id: 1}, spec{name: "query", id: 2, parent: 1}, spec{name: "leaf", id: 3, parent: 2}, spec{name: "publish", id: 4, parent: 1, start: 3}))
 		r.AssertTree(t, `
@@ -289,7 +290,7 @@ tracetest: the trees differ, - wanted, + recorded:
 
 func TestDiffOfLongTexts(t *testing.T) {
 	t.Parallel()
-	text := fake(t, func(t testing.TB) {
+	text := testkit.Fake(t, func(t testing.TB) {
 		r := tracetest.NewRecorder()
 		for i := range 3000 {
 			_ = r.ExportSpans(context.Background(), build(spec{name: "x", id: uint64(i) + 1, start: i}))
@@ -305,13 +306,13 @@ func TestGoldenFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "folder", "x.golden")
 	r := tracetest.NewRecorder()
 	require.NoError(t, r.ExportSpans(t.Context(), build(spec{name: "root", id: 1})))
-	text := fake(t, func(t testing.TB) { r.Golden(t, path) })
+	text := testkit.Fake(t, func(t testing.TB) { r.Golden(t, path) })
 	assert.Contains(t, text, "run with -update or TRACETEST_UPDATE=1 to write it; recorded:\nroot\n")
 	require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o750))
 	require.NoError(t, os.WriteFile(path, []byte("root\r\n"), 0o600))
-	assert.Empty(t, fake(t, func(t testing.TB) { r.Golden(t, path) }))
+	assert.Empty(t, testkit.Fake(t, func(t testing.TB) { r.Golden(t, path) }))
 	require.NoError(t, r.ExportSpans(t.Context(), build(spec{name: "child", id: 2, parent: 1})))
-	text = fake(t, func(t testing.TB) { r.Golden(t, path) })
+	text = testkit.Fake(t, func(t testing.TB) { r.Golden(t, path) })
 	assert.Contains(t, text, "if the change is meant:\n  root\n+ └── child\n")
 }
 
@@ -322,7 +323,7 @@ func TestGoldenFileIsWritten(t *testing.T) {
 	r := tracetest.NewRecorder()
 	require.NoError(t, r.ExportSpans(t.Context(), build(spec{name: "root", id: 1})))
 	r.Golden(t, path)
-	text := fake(t, func(t testing.TB) { r.Golden(t, filepath.Join(path, "below a file")) })
+	text := testkit.Fake(t, func(t testing.TB) { r.Golden(t, filepath.Join(path, "below a file")) })
 	assert.Contains(t, text, "tracetest: golden file: ")
 	t.Setenv(tracetest.UpdateVariable, "")
 	r.Golden(t, path)

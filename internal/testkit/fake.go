@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package propagationtest_test
+package testkit
 
 import (
 	"fmt"
@@ -20,8 +20,9 @@ type fakeTB struct {
 	cleanups []func()
 }
 
-// fake runs f as a test and returns what it reported, "" if it passed.
-func fake(t *testing.T, f func(t testing.TB)) string {
+// Fake runs f as a test and returns what it reported, "" if it passed: for tests of helpers that report to a
+// testing.TB.
+func Fake(t *testing.T, f func(t testing.TB)) string {
 	t.Helper()
 	fb := &fakeTB{TB: t}
 	inGoroutine(func() { f(fb) })
