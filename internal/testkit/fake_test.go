@@ -21,7 +21,7 @@ func TestFakeReportsWhatATestSays(t *testing.T) {
 		"passes":               {func(testing.TB) {}, ""},
 		"errors":               {func(t testing.TB) { t.Errorf("a %d", 1); t.Error("b") }, "a 1\nb\n\n"},
 		"fails without a word": {func(t testing.TB) { t.Fail() }, "failed without a word"},
-		"ends":                 {func(t testing.TB) { t.Fatal("c"); t.Error("not reached") }, "c\n\n"},
+		"ends":                 {func(t testing.TB) { fatal(t); t.Error("not reached") }, "c\n\n"},
 		"cleans up": {func(t testing.TB) {
 			t.Cleanup(func() { order = append(order, "first") })
 			t.Cleanup(func() { order = append(order, "last"); t.FailNow() })
@@ -32,6 +32,8 @@ func TestFakeReportsWhatATestSays(t *testing.T) {
 	}
 	assert.Equal(t, []string{"last", "first"}, order)
 }
+
+func fatal(t testing.TB) { t.Fatal("c") }
 
 func TestLeftGoroutines(t *testing.T) {
 	t.Parallel()
