@@ -17,12 +17,18 @@ const (
 	awsMax = 74
 	// awsFieldsMax bounds what is kept of others, in bytes. Lambda's Lineage is a tenth of it.
 	awsFieldsMax = 512
+	// awsMaxRead bounds what is read, in bytes: all of that, a Self, and white space.
+	awsMaxRead = 1024
 )
 
 // extractAWS reads x-amzn-trace-id into in.
 func (p *Propagator) extractAWS(src *source, in *Remote) {
 	value := src.get(&awsHeader)
 	if value == "" {
+		return
+	}
+	if len(value) > awsMaxRead {
+		p.malformed.count(formatAWS, reasonLength)
 		return
 	}
 	f, others, refused := p.parseAWS(value)

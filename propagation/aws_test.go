@@ -46,6 +46,7 @@ func TestAWSReads(t *testing.T) {
 		{"parent without root", "Parent=" + spanHex + ";Sampled=1", "", propagation.Defer, "", "incomplete"},
 		{"empty root", "Root=;Parent=" + spanHex, "", propagation.Defer, "", "length"},
 		{"empty parent", awsRoot + ";Parent=;Sampled=1", "", propagation.Defer, "", "length"},
+		{"longer than any", awsRoot + ";Parent=" + spanHex + ";Self=" + strings.Repeat("x", 1024), "", propagation.Defer, "", "length"},
 		{"short parent", awsRoot + ";Parent=123", "", propagation.Defer, "", "length"},
 		{"short root", "Root=1-8448eb21-1c80319c;Parent=" + spanHex, "", propagation.Defer, "", "length"},
 		{"other version", "Root=2" + awsRoot[6:] + ";Parent=" + spanHex, "", propagation.Defer, "", "syntax"},

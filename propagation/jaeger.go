@@ -16,12 +16,18 @@ const (
 	jaegerDebug = 0x02
 	// jaegerMax is the length of the longest uber-trace-id that is written: 32+1+16+1+16+1+2.
 	jaegerMax = 69
+	// jaegerMaxRead bounds what is read, in bytes: all colons encoded, and a parent of any length that is seen.
+	jaegerMaxRead = 256
 )
 
 // extractJaeger reads uber-trace-id into in.
 func (p *Propagator) extractJaeger(src *source, in *Remote) {
 	value := src.get(&jaegerHeader)
 	if value == "" {
+		return
+	}
+	if len(value) > jaegerMaxRead {
+		p.malformed.count(formatJaeger, reasonLength)
 		return
 	}
 	if strings.IndexByte(value, '%') >= 0 {

@@ -43,6 +43,7 @@ func TestJaegerReads(t *testing.T) {
 		{"five parts", base + ":0:1:", "", propagation.Defer, false, "syntax"},
 		{"long trace id", "0" + base + ":0:1", "", propagation.Defer, false, "length"},
 		{"long span id", traceHex + ":0" + spanHex + ":0:1", "", propagation.Defer, false, "length"},
+		{"longer than any", base + ":" + strings.Repeat("0", 256) + ":1", "", propagation.Defer, false, "length"},
 		{"long flags", base + ":0:001", "", propagation.Defer, false, "length"},
 		{"empty trace id", ":" + spanHex + ":0:1", "", propagation.Defer, false, "syntax"},
 		{"empty span id", traceHex + "::0:1", "", propagation.Defer, false, "syntax"},
