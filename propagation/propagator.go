@@ -126,7 +126,8 @@ func (p *Propagator) read(f format, src *source, in *Remote) {
 // as it is. If the carrier holds nothing usable ctx is returned as it was.
 //
 // Where headers of several formats name different traces, the span that starts here joins the first,
-// in the order of the configuration, and links to the others. Where a later format names a child of the
+// in the order of the configuration, and links to the others; spans of package tracing do so, another
+// provider's need links of their own, from [RemoteFromContext]. Where a later format names a child of the
 // span that the first one names, in the same trace, a proxy in between knows the later one only: the child
 // is the caller. Both encodings of B3 are two formats here, with the b3 header first.
 func (p *Propagator) Extract(ctx context.Context, carrier otelprop.TextMapCarrier) context.Context {

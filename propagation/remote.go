@@ -4,6 +4,7 @@ package propagation
 
 import (
 	"context"
+	"slices"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
@@ -30,12 +31,20 @@ const (
 
 // RemoteFromContext returns what [Propagator.Extract] read from the headers of the request that ctx
 // belongs to. It reports false if nothing usable arrived. The Remote's span context is not valid if
-// there were only a decision or a request id.
+// there were only a decision or a request id. The caller owns what it gets: what Inject sends stays as it
+// arrived.
 func RemoteFromContext(ctx context.Context) (Remote, bool) {
-	if r := remote.FromContext(ctx); r != nil {
-		return *r, true
+	r := remote.FromContext(ctx)
+	if r == nil {
+		return Remote{}, false
 	}
-	return Remote{}, false
+	own := *r
+	if r.Extra != nil {
+		x := *r.Extra
+		x.Links = slices.Clone(x.Links)
+		own.Extra = &x
+	}
+	return own, true
 }
 
 // note is a Go context that holds a Remote and leaves the active span as it is.

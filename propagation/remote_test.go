@@ -41,3 +41,19 @@ func TestArrivedSpan(t *testing.T) {
 	assert.Equal(t, trace.SpanFromContext(local), trace.SpanFromContext(same))
 	assert.Equal(t, trace.SpanFromContext(ctx), trace.SpanFromContext(p.Extract(ctx, headers("x-request-id", traceUUID))))
 }
+
+// What the caller of RemoteFromContext does with it does not reach the headers that are sent.
+func TestRemoteFromContextIsOnesOwn(t *testing.T) {
+	t.Parallel()
+	p := newPropagator(t, propagation.Config{})
+	ctx := p.Extract(context.Background(), headers("traceparent", "00-"+traceHex+"-"+spanHex+"-01",
+		"x-b3-traceid", shortHex[8:]+shortHex[:8], "x-b3-spanid", spanHex, "x-kong-request-id", "kong"))
+	r, ok := propagation.RemoteFromContext(ctx)
+	require.True(t, ok)
+	require.Len(t, r.Extra.Links, 1)
+	r.Extra.Links[0].Format, r.Extra.KongRequestID = "changed", "changed"
+
+	again, _ := propagation.RemoteFromContext(ctx)
+	assert.Equal(t, "b3", again.Extra.Links[0].Format)
+	assert.Equal(t, "kong", again.Extra.KongRequestID)
+}
