@@ -123,7 +123,7 @@ func (p *Propagator) read(f format, src *source, in *Remote) {
 // span context, under OpenTelemetry's key, so that a tracer of any provider joins the trace; and a
 // [Remote] beside it. What stood in ctx before, even a span of this process, gives way to ids that
 // arrived. A decision without ids, or a request id, is kept as a Remote and leaves the span in ctx
-// as it is. If the carrier holds nothing usable ctx is returned as it was.
+// as it is; a decision does so only where ctx has nothing of a trace that arrived with ids. If the carrier holds nothing usable ctx is returned as it was.
 //
 // Where headers of several formats name different traces, the span that starts here joins the first,
 // in the order of the configuration, and links to the others; spans of package tracing do so, another
@@ -159,29 +159,28 @@ func (p *Propagator) Extract(ctx context.Context, carrier otelprop.TextMapCarrie
 	}
 	p.cap(&found)
 	ids := p.readCorrelation(&src)
-	if !found.SpanContext.IsValid() && found.Decision == Defer {
-		if ids == (correlation{}) {
+	if !found.SpanContext.IsValid() {
+		old := remote.FromContext(ctx)
+		known := old != nil && (found.Decision == Defer || old.SpanContext.IsValid())
+		if ids == (correlation{}) && (known || found.Decision == Defer) {
 			return ctx
 		}
-		// A request id says nothing about the trace: what is known of that stays.
-		if old := remote.FromContext(ctx); old != nil {
+		// Neither a request id nor a decision alone is about another trace: what is known of that in ctx stays.
+		if known {
 			found = *old
-			if x := old.Extras(); old.Extra != nil {
-				found.Extra = &x // that one is ctx's
+			if old.Extra != nil {
+				x := *old.Extra // that one is ctx's
+				found.Extra = &x
 			}
 		}
 		ids.store(&found)
 		return &note{Context: ctx, remote: found}
 	}
 	ids.store(&found)
-	switch {
-	case !found.SpanContext.IsValid():
-		return &note{Context: ctx, remote: found}
-	case spanKey == nil:
+	if spanKey == nil {
 		return trace.ContextWithRemoteSpanContext(&note{Context: ctx, remote: found}, found.SpanContext)
-	default:
-		return &node{Context: ctx, remote: found}
 	}
+	return &node{Context: ctx, remote: found}
 }
 
 // meet adds what was read in one format to what was found in others: ids, or a decision, or both.

@@ -83,6 +83,24 @@ func TestExtractOfARequestIDKeepsWhatIsKnownOfTheTrace(t *testing.T) {
 	assert.Equal(t, before, after)
 }
 
+// A call inside the process that carries a decision without ids, or one of the headers that name a request, goes on
+// in the trace that arrived before, with all that is known of it.
+func TestExtractWithoutIDsKeepsWhatIsKnownOfTheTrace(t *testing.T) {
+	t.Parallel()
+	p := newPropagator(t, propagation.Config{})
+	outer := p.Extract(context.Background(), headers("b3", shortHex+"-"+spanHex+"-d", "x-request-id", "outer", "x-client-trace-id", "client"))
+	ctx := startSpan(t, outer, true)
+	want := inject(ctx, p)
+	require.Equal(t, shortHex, want.Get("x-b3-traceid"))
+	require.Equal(t, "1", want.Get("x-b3-flags"))
+	for _, decision := range []string{"0", "1", "d"} {
+		assert.Equal(t, want, inject(p.Extract(ctx, headers("b3", decision)), p), decision)
+	}
+	want.Set("x-kong-request-id", "kong")
+	assert.Equal(t, want, inject(p.Extract(ctx, headers("b3", "0", "x-kong-request-id", "kong")), p))
+	assert.Equal(t, want, inject(p.Extract(ctx, headers("x-kong-request-id", "kong")), p))
+}
+
 func TestRemoteFromContextWithoutOne(t *testing.T) {
 	t.Parallel()
 	r, ok := propagation.RemoteFromContext(context.Background())

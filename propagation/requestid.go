@@ -53,11 +53,23 @@ func (p *Propagator) readCorrelation(src *source) correlation {
 }
 
 // store sets what arrived in a Remote.
+// store sets what arrived, and leaves the rest.
 func (c *correlation) store(in *Remote) {
-	in.RequestID = c.requestID
-	if in.Extra != nil || c.clientTraceID != "" || c.forceTrace != "" || c.kongRequestID != "" {
-		x := in.AddExtra()
-		x.ClientTraceID, x.ForceTrace, x.KongRequestID = c.clientTraceID, c.forceTrace, c.kongRequestID
+	if c.requestID != "" {
+		in.RequestID = c.requestID
+	}
+	if c.clientTraceID == "" && c.forceTrace == "" && c.kongRequestID == "" {
+		return
+	}
+	x := in.AddExtra()
+	if c.clientTraceID != "" {
+		x.ClientTraceID = c.clientTraceID
+	}
+	if c.forceTrace != "" {
+		x.ForceTrace = c.forceTrace
+	}
+	if c.kongRequestID != "" {
+		x.KongRequestID = c.kongRequestID
 	}
 }
 
