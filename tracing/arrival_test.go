@@ -56,3 +56,21 @@ func TestServiceBehindKongJoinsKongAndLinksTheClient(t *testing.T) {
 	assert.Empty(t, c.span(t, "child").Links)
 	assert.Empty(t, c.span(t, "in process").Links)
 }
+
+// A decision without ids beside a parent that another propagator read: the parent has its own.
+func TestDecisionWithoutIDsDoesNotChangeThatOfAParent(t *testing.T) {
+	t.Parallel()
+	b3, err := propagation.New(propagation.Config{Extract: []string{"b3"}, Inject: []string{"b3"}})
+	require.NoError(t, err)
+	both := otelprop.NewCompositeTextMapPropagator(otelprop.TraceContext{}, b3)
+	tracer, _, _ := newTracer(t)
+	for flags, other := range map[string]string{"01": "0", "00": "1"} {
+		ctx := both.Extract(context.Background(), otelprop.HeaderCarrier{
+			"Traceparent": {"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-" + flags}, "X-B3-Sampled": {other},
+		})
+		_, s := tracer.StartSpan(ctx, "server")
+		assert.Equal(t, "0af7651916cd43dd8448eb211c80319c", s.SpanContext().TraceID().String())
+		assert.Equal(t, flags == "01", s.SpanContext().IsSampled(), flags)
+		s.End()
+	}
+}

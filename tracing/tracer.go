@@ -328,9 +328,8 @@ func (t *Tracer) startRoot(ctx, base context.Context, p *Provider, name string, 
 		s := p.unsampled(trID, parent.TraceFlags(), parent.TraceState())
 		return p.passThrough(base, s.identity, spanIDOf(parent.SpanID()))
 	}
-	if arrived != nil && arrived.SpanContext.IsValid() &&
-		(arrived.SpanContext.TraceID() != parent.TraceID() || arrived.SpanContext.SpanID() != parent.SpanID()) {
-		arrived = nil // it speaks of another span
+	if arrived != nil && (arrived.SpanContext.TraceID() != parent.TraceID() || arrived.SpanContext.SpanID() != parent.SpanID()) {
+		arrived = nil // it speaks of another span, or of none
 	}
 	id := p.newSpanID(ctx, trID)
 	var decision sampling.Decision
