@@ -41,14 +41,19 @@ func sameIDs(a, b *Remote) bool {
 	return x == y
 }
 
+// fromKong reports whether, of a traceparent and x-b3-* that name different traces, the latter is the
+// caller's, which is Kong Gateway then. On its default configuration it takes a request with a tracestate, or
+// with an x-b3-traceid that is none, for one of B3 without ids: it starts a trace in x-b3-* and passes the
+// client's traceparent on as it came. Since 3.5 it says that it is Kong; of an older one a tracestate tells,
+// unless Datadog's headers stand beside the traceparent, as Envoy's Datadog tracer writes them.
+func (s *source) fromKong() bool {
+	return s.get(&kongRequestIDHeader) != "" || s.get(&tracestateHeader) != "" && s.get(&datadogTraceIDHeader) == ""
+}
+
 // disagree adds what a further format names, another trace, to what was found. One of the two is joined,
 // the other becomes a link.
 func (p *Propagator) disagree(src *source, found *Remote, in Remote) {
-	if p.defaultOrder && found.Format == formatNames[formatW3C] && in.Format == formatNames[formatB3] &&
-		src.get(&tracestateHeader) != "" {
-		// Kong Gateway on its default configuration takes a request with a tracestate for one of B3
-		// without ids: it starts a trace in x-b3-* and passes the client's traceparent on as it came. The
-		// caller is Kong.
+	if p.defaultOrder && found.Format == formatNames[formatW3C] && in.Format == formatNames[formatB3] && src.fromKong() {
 		links := found.Extras().Links
 		*found, in = in, *found
 		if links != nil {

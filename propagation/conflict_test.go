@@ -52,6 +52,14 @@ func TestFormatsThatDisagree(t *testing.T) {
 		{"the order that is given holds also for Kong", []string{"w3c", "b3"}, []map[string]string{w3c, b3, {"tracestate": "a=b"}}, "w3c", []string{"b3"}},
 		{"default order", nil, []map[string]string{w3c, b3}, "w3c", []string{"b3"}},
 		{"Kong on its default configuration", nil, []map[string]string{w3c, b3, {"tracestate": "a=b"}}, "b3", []string{"w3c"}},
+		{"Kong 3.5, which says so, without a tracestate", nil, []map[string]string{w3c, b3, {"x-kong-request-id": "9fa6e3b2a1c04d5e8f70123456789abc"}}, "b3", []string{"w3c"}},
+		{
+			"Envoy's Datadog tracer, and a client of B3", nil,
+			[]map[string]string{w3c, b3, {
+				"tracestate": "dd=s:1;p:" + clientSpan, "x-datadog-trace-id": "9532127138774266268", "x-datadog-parent-id": "13235353014750950193",
+				"x-datadog-tags": "_dd.p.tid=0af7651916cd43dd", "x-datadog-sampling-priority": "1",
+			}}, "w3c", []string{"b3"},
+		},
 		{"an empty tracestate, as Envoy's OpenTelemetry tracer writes it", nil, []map[string]string{w3c, b3, {"tracestate": ""}}, "w3c", []string{"b3"}},
 		{"one of them malformed", nil, []map[string]string{w3c, {"x-b3-traceid": "zz", "x-b3-spanid": kongSpan}}, "w3c", nil},
 		{"the same trace, another span", nil, []map[string]string{w3c, {"x-b3-traceid": clientTrace, "x-b3-spanid": kongSpan}}, "w3c", nil},

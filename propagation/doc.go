@@ -74,6 +74,17 @@
 // is refused whole, and counted, for one illegal member, for more than 32 members, or for being longer
 // than the longest legal list, 16,447 bytes.
 //
+// # Headers that disagree
+//
+// A request may carry two traces, because something on its way started a trace of its own and passed the
+// other headers on. The span that starts here joins the first by the order of [Config] and links to the
+// others (with a provider of package tracing), and [Stats] counts it. A format that names a child of what
+// another one names is the caller's. Kong Gateway's default configuration is known: behind it the zero
+// Config joins Kong's x-b3-* and links the client's traceparent (docs/adr/0006).
+//
+// How far a caller is to be trusted is a matter of the listener ([TrustPolicy]); how many traces a second
+// callers may force to be sampled, of [WithForcedSamplingLimit].
+//
 // # x-request-id
 //
 // Envoy finds its logs, and its sampling decision, by x-request-id, and asks services to forward it.

@@ -54,6 +54,6 @@ func TestRemoteFromContextIsOnesOwn(t *testing.T) {
 	r.Extra.Links[0].Format, r.Extra.KongRequestID = "changed", "changed"
 
 	again, _ := propagation.RemoteFromContext(ctx)
-	assert.Equal(t, "b3", again.Extra.Links[0].Format)
+	assert.Equal(t, "w3c", again.Extra.Links[0].Format)
 	assert.Equal(t, "kong", again.Extra.KongRequestID)
 }

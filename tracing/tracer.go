@@ -164,7 +164,7 @@ func (t *Tracer) start(ctx context.Context, name string, o *startOptions) (conte
 		if own != nil || foreign != nil { // the sampler and the processors must not take it for the parent
 			ctx = trace.ContextWithSpan(base, nil)
 		}
-		return t.startTrace(ctx, base, p, name, o, nil, nil)
+		return t.startTrace(ctx, base, p, name, o, nil)
 	}
 	if o.parent != nil && o.parent.identity != nil {
 		own, foreign = o.parent, nil
@@ -177,7 +177,7 @@ func (t *Tracer) start(ctx context.Context, name string, o *startOptions) (conte
 		return t.startRoot(ctx, base, p, name, o, own.SpanContext(), nil)
 	}
 	if foreign == nil && o.remoteParent == nil {
-		return t.startTrace(ctx, base, p, name, o, nil, remote.FromContext(ctx))
+		return t.startTrace(ctx, base, p, name, o, remote.FromContext(ctx))
 	}
 	var parent trace.SpanContext
 	if foreign != nil {
@@ -188,10 +188,9 @@ func (t *Tracer) start(ctx context.Context, name string, o *startOptions) (conte
 	}
 	if !parent.IsValid() {
 		if state := parent.TraceState(); state.Len() > 0 {
-			initial := trace.SpanContext{}.WithTraceState(state)
-			return t.startTrace(ctx, base, p, name, o, &initial, remote.FromContext(ctx))
+			return t.startTraceWith(ctx, base, p, name, o, state, remote.FromContext(ctx))
 		}
-		return t.startTrace(ctx, base, p, name, o, nil, remote.FromContext(ctx))
+		return t.startTrace(ctx, base, p, name, o, remote.FromContext(ctx))
 	}
 	var arrived *remote.Remote
 	if parent.IsRemote() {
@@ -258,9 +257,8 @@ func (t *Tracer) startChild(ctx, base context.Context, p *Provider, name string,
 	return s.asContext(), s
 }
 
-// startTrace starts the first span of a trace. initial, mostly nil, is a span context without ids that
-// holds the trace state to begin with; arrived may hold a decision without ids.
-func (t *Tracer) startTrace(ctx, base context.Context, p *Provider, name string, o *startOptions, initial *trace.SpanContext, arrived *remote.Remote) (context.Context, *Span) {
+// startTrace starts the first span of a trace. arrived may hold a decision without ids.
+func (t *Tracer) startTrace(ctx, base context.Context, p *Provider, name string, o *startOptions, arrived *remote.Remote) (context.Context, *Span) {
 	trID, id := p.newIDs(ctx)
 	if p.closed.Load() {
 		return p.passThrough(base, p.unsampled(trID, p.newFlags, trace.TraceState{}).identity, id)
@@ -276,20 +274,13 @@ func (t *Tracer) startTrace(ctx, base context.Context, p *Provider, name string,
 		}
 	} else {
 		sampler, ok := t.samplerOf(p), false
-		if arrived == nil && initial == nil && sampler.head != nil { // nobody has a say but the trace id
+		if arrived == nil && sampler.head != nil { // nobody has a say but the trace id
 			decision, ok = sampler.head.SampleHead(sampling.Head{TraceIDHigh: trID.high, TraceIDLow: trID.low, NoParent: true})
 		}
 		if !ok {
 			o.random = p.newFlags.IsRandom()
-			parent := initial
-			if parent == nil {
-				parent = &trace.SpanContext{}
-			}
-			decision, result = sampler.ask(ctx, name, o, trID, parent, arrived)
+			decision, result = sampler.ask(ctx, name, o, trID, &trace.SpanContext{}, arrived)
 		}
-	}
-	if initial != nil {
-		result = beginningWith(initial.TraceState(), result)
 	}
 	if decision != sampling.Drop {
 		return t.record(ctx, base, p, name, o, trID, id, trace.SpanContext{}, arrived, decision, result)
@@ -302,6 +293,33 @@ func (t *Tracer) startTrace(ctx, base context.Context, p *Provider, name string,
 	s.Span.identity, s.Span.base, s.Span.id = &s.own, base, id
 	s.own.traceInfo, s.own.traceID, s.own.flags = &p.unsampledInfo, trID, p.newFlags
 	return s.Span.asContext(), &s.Span
+}
+
+// startTraceWith is startTrace for a trace that begins with a trace state, which the sampler sees.
+func (t *Tracer) startTraceWith(ctx, base context.Context, p *Provider, name string, o *startOptions, state trace.TraceState, arrived *remote.Remote) (context.Context, *Span) {
+	trID, id := p.newIDs(ctx)
+	if p.closed.Load() {
+		return p.passThrough(base, p.unsampled(trID, p.newFlags, state).identity, id)
+	}
+	if arrived != nil && arrived.SpanContext.IsValid() {
+		arrived = nil // it speaks of another span
+	}
+	var decision sampling.Decision
+	var result *sampling.Result
+	if o.decided && (arrived == nil || arrived.Decision == remote.Defer) {
+		if o.sample {
+			decision = sampling.RecordAndSample
+		}
+	} else {
+		o.random = p.newFlags.IsRandom()
+		parent := trace.SpanContext{}.WithTraceState(state)
+		decision, result = t.samplerOf(p).ask(ctx, name, o, trID, &parent, arrived)
+	}
+	result = beginningWith(state, result)
+	if decision != sampling.Drop {
+		return t.record(ctx, base, p, name, o, trID, id, trace.SpanContext{}, arrived, decision, result)
+	}
+	return p.dropRoot(base, trID, id, p.newFlags, *result.TraceState)
 }
 
 // beginningWith adds a trace state to the sampler's result, unless that has one.
