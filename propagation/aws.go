@@ -2,7 +2,11 @@
 
 package propagation
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/spandrel-go/spandrel/internal/remote"
+)
 
 // AWS X-Ray, as in "Tracing header" of its developer guide:
 //
@@ -38,7 +42,7 @@ func (p *Propagator) extractAWS(src *source, in *Remote) {
 	}
 	f.store(in)
 	if in.SpanContext.IsValid() && others != "" {
-		in.AddExtra().AWSFields = others
+		remote.AddExtra(in).AWSFields = others
 	}
 	in.Format = formatNames[formatAWS]
 }

@@ -57,10 +57,10 @@ func (p *Propagator) disagree(src *source, found *Remote, in Remote) {
 		links := found.Extras().Links
 		*found, in = in, *found
 		if links != nil {
-			found.AddExtra().Links = links
+			remote.AddExtra(found).Links = links
 		}
 	}
-	x := found.AddExtra()
+	x := remote.AddExtra(found)
 	x.Links = append(x.Links, remote.Link{SpanContext: in.SpanContext, Format: in.Format})
 	joined, _ := findFormat(found.Format, injectable)
 	linked, _ := findFormat(in.Format, injectable)

@@ -58,7 +58,9 @@ func TestFormatsThatDisagree(t *testing.T) {
 			[]map[string]string{w3c, b3, {
 				"tracestate": "dd=s:1;p:" + clientSpan, "x-datadog-trace-id": "9532127138774266268", "x-datadog-parent-id": "13235353014750950193",
 				"x-datadog-tags": "_dd.p.tid=0af7651916cd43dd", "x-datadog-sampling-priority": "1",
-			}}, "w3c", []string{"b3"},
+			}},
+			"w3c",
+			[]string{"b3"},
 		},
 		{"an empty tracestate, as Envoy's OpenTelemetry tracer writes it", nil, []map[string]string{w3c, b3, {"tracestate": ""}}, "w3c", []string{"b3"}},
 		{"one of them malformed", nil, []map[string]string{w3c, {"x-b3-traceid": "zz", "x-b3-spanid": kongSpan}}, "w3c", nil},

@@ -6,6 +6,8 @@ import (
 	"encoding/binary"
 	"strconv"
 	"strings"
+
+	"github.com/spandrel-go/spandrel/internal/remote"
 )
 
 // Datadog, as its libraries write it:
@@ -85,12 +87,12 @@ func (p *Propagator) readDatadogIDs(src *source, f *fields, in *Remote, traceID,
 	}
 	*f = ids
 	if tags != "" {
-		in.AddExtra().DatadogTags = tags
+		remote.AddExtra(in).DatadogTags = tags
 	}
 	if origin := src.get(&datadogOriginHeader); len(origin) > datadogTagsMax || !isPrintable(origin) {
 		p.malformed.count(formatDatadog, reasonTags)
 	} else if origin != "" {
-		in.AddExtra().DatadogOrigin = origin
+		remote.AddExtra(in).DatadogOrigin = origin
 	}
 }
 

@@ -61,7 +61,7 @@ func readDatadogState(in *Remote, value string) {
 		part, rest, _ = strings.Cut(rest, ";")
 		key, text, colon := strings.Cut(part, ":")
 		if key == "o" && colon {
-			in.AddExtra().DatadogOrigin = strings.ReplaceAll(text, "~", "=")
+			remote.AddExtra(in).DatadogOrigin = strings.ReplaceAll(text, "~", "=")
 		}
 		name, ok := strings.CutPrefix(key, "t.")
 		if !ok || name == "" || text == "" || name == "tid" || name == "dm" && !mechanism {
@@ -74,7 +74,7 @@ func readDatadogState(in *Remote, value string) {
 		tags = appendReplaced(append(tags, '='), text, "~", '=')
 	}
 	if len(tags) > 0 {
-		in.AddExtra().DatadogTags = string(tags)
+		remote.AddExtra(in).DatadogTags = string(tags)
 	}
 }
 

@@ -193,7 +193,7 @@ func (p *Propagator) meet(src *source, found *Remote, in Remote) {
 		p.disagree(src, found, in)
 	case in.ParentSpanID.IsValid() && in.ParentSpanID == found.SpanContext.SpanID():
 		if links := found.Extras().Links; links != nil {
-			in.AddExtra().Links = links
+			remote.AddExtra(&in).Links = links
 		}
 		*found = complete(in, *found)
 	default:

@@ -19,6 +19,9 @@ import (
 // hold. [Propagator.Extract] makes it, [RemoteFromContext] returns it.
 type Remote = remote.Remote
 
+// Extra is the part of a [Remote] that few requests have.
+type Extra = remote.Extra
+
 // Decision is the sampling decision that a caller sent.
 type Decision = remote.Decision
 

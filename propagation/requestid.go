@@ -61,7 +61,7 @@ func (c *correlation) store(in *Remote) {
 	if c.clientTraceID == "" && c.forceTrace == "" && c.kongRequestID == "" {
 		return
 	}
-	x := in.AddExtra()
+	x := remote.AddExtra(in)
 	if c.clientTraceID != "" {
 		x.ClientTraceID = c.clientTraceID
 	}

@@ -88,8 +88,8 @@ func (r Remote) Extras() Extra {
 	return *r.Extra
 }
 
-// AddExtra returns Extra, made at first use. It is for the one who fills r.
-func (r *Remote) AddExtra() *Extra {
+// AddExtra returns r.Extra, made at first use. It is for the one who fills r.
+func AddExtra(r *Remote) *Extra {
 	if r.Extra == nil {
 		r.Extra = &Extra{}
 	}
