@@ -307,3 +307,37 @@ func TestBothEncodingsOfB3(t *testing.T) {
 		})
 	}
 }
+
+// The cap is about what is recorded here: a service that makes no span sends on what arrived.
+func TestForcedSamplingLimitForwardsTheDecision(t *testing.T) {
+	t.Parallel()
+	for _, format := range []string{"w3c", "b3", "jaeger", "datadog"} {
+		arrived := map[string]http.Header{
+			"w3c":     {"Traceparent": {"00-" + clientTrace + "-" + clientSpan + "-01"}},
+			"b3":      {"X-B3-Traceid": {clientTrace}, "X-B3-Spanid": {clientSpan}, "X-B3-Sampled": {"1"}},
+			"jaeger":  {"Uber-Trace-Id": {clientTrace + ":" + clientSpan + ":0:01"}},
+			"datadog": {"X-Datadog-Trace-Id": {"7"}, "X-Datadog-Parent-Id": {"8"}, "X-Datadog-Sampling-Priority": {"1"}},
+		}[format]
+		p, err := propagation.New(propagation.Config{Extract: []string{format}, Inject: []string{format}}, propagation.WithForcedSamplingLimit(0))
+		require.NoError(t, err)
+		ctx := p.Extract(context.Background(), otelprop.HeaderCarrier(arrived))
+		r, _ := propagation.RemoteFromContext(ctx)
+		assert.Equal(t, propagation.Defer, r.Decision, format)
+		assert.True(t, r.Capped, format)
+		out := http.Header{}
+		p.Inject(ctx, otelprop.HeaderCarrier(out))
+		assert.Equal(t, arrived, out, format)
+	}
+}
+
+func TestNilContext(t *testing.T) {
+	t.Parallel()
+	p, err := propagation.New(propagation.Config{})
+	require.NoError(t, err)
+	h := otelprop.HeaderCarrier{"Traceparent": {"00-" + clientTrace + "-" + clientSpan + "-01"}}
+	var none context.Context
+	assert.True(t, trace.SpanContextFromContext(p.Extract(none, h)).IsValid())
+	assert.NotNil(t, p.Extract(none, nil))
+	p.Inject(none, h)
+	assert.Len(t, h, 1)
+}

@@ -131,6 +131,9 @@ func (p *Propagator) read(f format, src *source, in *Remote) {
 // span that the first one names, in the same trace, a proxy in between knows the later one only: the child
 // is the caller. Both encodings of B3 are two formats here, with the b3 header first.
 func (p *Propagator) Extract(ctx context.Context, carrier otelprop.TextMapCarrier) context.Context {
+	if ctx == nil {
+		ctx = context.Background()
+	}
 	if carrier == nil {
 		return ctx
 	}
@@ -238,7 +241,7 @@ type texts struct {
 // for B3, so that nothing that was there before mixes with what it writes.
 func (p *Propagator) Inject(ctx context.Context, carrier otelprop.TextMapCarrier) {
 	dst, ok := newTarget(carrier)
-	if !ok {
+	if !ok || ctx == nil {
 		return
 	}
 	for i := range p.clear {
@@ -313,6 +316,10 @@ func (out *outgoing) join(sc *trace.SpanContext, r *Remote) {
 			out.spanContext = out.spanContext.WithTraceState(sc.TraceState())
 		}
 		out.parent, out.decision, out.debug, out.traceIDBits = r.ParentSpanID, r.Decision, r.Debug, r.TraceIDBits
+		if r.Capped { // which is about what is recorded here
+			out.decision = Accept
+			out.spanContext = out.spanContext.WithTraceFlags(out.spanContext.TraceFlags() | trace.FlagsSampled)
+		}
 		out.arrived, out.forwarded = r, true
 		return
 	}

@@ -41,6 +41,9 @@ type Remote struct {
 	// Debug says that the caller forces this trace through all samplers (X-B3-Flags: 1). It implies
 	// Decision == Accept.
 	Debug bool
+	// Capped says that the caller decided to sample and propagation.WithForcedSamplingLimit took that back:
+	// Decision is Defer here. Where no span is made here the caller's decision goes on.
+	Capped bool
 	// Priority is the sampling priority that a Datadog library sent, in its headers or in tracestate: 1
 	// and 2 accept, 0 and -1 deny; 2 and -1 are a user's will. Other values, from -99 to 99, stand for the
 	// same by their sign. It is 0 where none arrived: Decision tells.
