@@ -42,11 +42,14 @@ func (t TrustPolicy) String() string {
 // WithForcedSamplingLimit bounds how many traces a second callers may have sampled, by a sampled flag or a
 // debug flag: a stranger who sets it on every request would otherwise decide what tracing costs. Beyond n
 // in one second the decision counts as not made, so that the sampler decides, and [Stats.Capped] counts it.
-// A deny is always kept. A service that makes no span sends on what arrived, capped or not. OpenTelemetry's SDK knows no decision that is not made: its parent-based sampler
-// takes it for a deny. An x-request-id that Envoy has marked, which sampling.EnvoyRequestID follows, is not
-// counted, and x-envoy-force-trace goes on to other Envoys; Envoy at the edge is who stops strangers there.
-// One limit is shared by all listeners that use the propagator, also those with [Link]. The default is no limit; with 0 callers never force sampling; a negative n is an
-// error.
+// A deny is always kept, and a service that makes no span sends on what arrived, capped or not.
+//
+// OpenTelemetry's SDK knows no decision that is not made: its parent-based sampler takes it for a deny. An
+// x-request-id that Envoy has marked, which sampling.EnvoyRequestID follows, is not counted, and
+// x-envoy-force-trace goes on to other Envoys; Envoy at the edge is who stops strangers there. One limit is
+// shared by all listeners that use the propagator, also those with [Link].
+//
+// The default is no limit; with 0 callers never force sampling; a negative n is an error.
 func WithForcedSamplingLimit(n int) Option {
 	return optionFunc(func(c *config) { c.forcedLimit = &n })
 }

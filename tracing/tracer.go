@@ -299,7 +299,7 @@ func (t *Tracer) startTrace(ctx, base context.Context, p *Provider, name string,
 func (t *Tracer) startTraceWith(ctx, base context.Context, p *Provider, name string, o *startOptions, state trace.TraceState, arrived *remote.Remote) (context.Context, *Span) {
 	trID, id := p.newIDs(ctx)
 	if p.closed.Load() {
-		return p.passThrough(base, p.unsampled(trID, p.newFlags, state).identity, id)
+		return p.passThrough(base, p.unsampled(trID, p.newFlags, trace.TraceState{}).identity, id)
 	}
 	if arrived != nil && arrived.SpanContext.IsValid() {
 		arrived = nil // it speaks of another span
