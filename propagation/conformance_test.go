@@ -102,9 +102,9 @@ func readerOf(format string) string {
 	return format
 }
 
-// TestConformanceConcurrentSafe runs the kit on each format alone, written by its name and as what is
+// TestConformance runs the kit on each format alone, written by its name and as what is
 // preserved, and on configurations of several.
-func TestConformanceConcurrentSafe(t *testing.T) {
+func TestConformance(t *testing.T) {
 	t.Parallel()
 	w3c := []propagationtest.Option{propagationtest.WithTraceState(), propagationtest.WithRandomFlag()}
 	run := func(name string, cfg propagation.Config, opts []propagationtest.Option) {
