@@ -101,21 +101,4 @@ func (*remoteSpan) TracerProvider() trace.TracerProvider    { return noop.NewTra
 
 // spanKey is the key under which package otel/trace keeps the active span. It is not exported there.
 // Nil: it could not be learnt.
-var spanKey = learnSpanKey()
-
-func learnSpanKey() any {
-	p := &probe{Context: context.Background()}
-	trace.SpanFromContext(p)
-	return p.key
-}
-
-// probe is a Go context that notes which key is asked for.
-type probe struct {
-	context.Context
-	key any
-}
-
-func (p *probe) Value(key any) any {
-	p.key = key
-	return nil
-}
+var spanKey = remote.SpanKey()

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/spandrel-go/spandrel/internal/remote"
 )
 
 // spanContext is the Go context that Start returns: the same object as the span, under a type of its
@@ -76,24 +78,12 @@ var (
 
 type ownKey struct{}
 
-// probe is a Go context that notes which key is asked for.
-type probe struct {
-	context.Context
-	key any
-}
-
-func (p *probe) Value(key any) any {
-	p.key = key
-	return nil
-}
-
 func learnSpanKey() {
 	learnKey.Do(func() {
-		p := &probe{Context: context.Background()}
-		trace.SpanFromContext(p)
-		foreignKeys = p.key == nil
+		key := remote.SpanKey()
+		foreignKeys = key == nil
 		if !foreignKeys {
-			spanKey = p.key
+			spanKey = key
 		}
 	})
 }

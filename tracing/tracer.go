@@ -457,16 +457,13 @@ func (t *Tracer) record(ctx, base context.Context, p *Provider, name string, o *
 	return s.asContext(), s
 }
 
-// formatKey says on a link which header format named the other trace.
-const formatKey attribute.Key = "propagation.format"
-
 // addArrived links to the traces that headers named beside the one that is joined.
 func (s *Span) addArrived(arrived *remote.Remote) {
 	if arrived == nil || arrived.Extra == nil {
 		return
 	}
 	for _, l := range arrived.Extra.Links {
-		s.AddLink(trace.Link{SpanContext: l.SpanContext, Attributes: []attribute.KeyValue{formatKey.String(l.Format)}})
+		s.AddLink(l.OnSpan())
 	}
 }
 

@@ -5,6 +5,7 @@ package remote
 import (
 	"context"
 
+	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/trace"
 )
 
@@ -104,6 +105,14 @@ type Link struct {
 	SpanContext trace.SpanContext
 	// Format is the format that named it.
 	Format string
+}
+
+// formatKey says on a link which header format named the other trace.
+const formatKey attribute.Key = "propagation.format"
+
+// OnSpan returns the link as a span has it.
+func (l *Link) OnSpan() trace.Link {
+	return trace.Link{SpanContext: l.SpanContext, Attributes: []attribute.KeyValue{formatKey.String(l.Format)}}
 }
 
 type key struct{}

@@ -21,9 +21,6 @@ const serverErrors = 500
 // abortType is the error.type of http.ErrAbortHandler, whose Go type says nothing.
 const abortType = "net/http.ErrAbortHandler"
 
-// formatKey says on a link which header format named the other trace, as on a span that joins one.
-const formatKey attribute.Key = "propagation.format"
-
 type handler struct {
 	config
 	next      http.Handler
@@ -105,7 +102,7 @@ func linksTo(ctx context.Context, caller trace.SpanContext) []trace.Link {
 	links := []trace.Link{{SpanContext: caller}}
 	r, _ := propagation.RemoteFromContext(ctx)
 	for _, l := range r.Extras().Links {
-		links = append(links, trace.Link{SpanContext: l.SpanContext, Attributes: []attribute.KeyValue{formatKey.String(l.Format)}})
+		links = append(links, l.OnSpan())
 	}
 	return links
 }
