@@ -455,7 +455,10 @@ func bounded(ctx context.Context, what string, f func(context.Context) error) er
 // stats reads what has been resolved before what has been queued, so that no span counts as exported
 // before it counts as queued.
 func (pl *pipeline) stats() ExporterStats {
-	s := ExporterStats{Exported: pl.exported.Load(), Retried: pl.retried.Load()}
+	s := ExporterStats{
+		Exporter: pl.health.name, QueueCapacity: pl.cfg.queueSpans,
+		Exported: pl.exported.Load(), Retried: pl.retried.Load(),
+	}
 	s.Dropped = DroppedStats{
 		QueueFull:    pl.queueFull.Load(),
 		ExportFailed: pl.failed.Load(),
@@ -466,7 +469,7 @@ func (pl *pipeline) stats() ExporterStats {
 	}
 	s.LastErrorSince, s.LastError = pl.health.last()
 	pl.tally.Lock()
-	s.Waiting = pl.taken
+	s.Waiting, s.InFlight = pl.taken, pl.inCall
 	pl.tally.Unlock()
 	q := &pl.queue
 	q.mu.Lock()

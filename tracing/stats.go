@@ -61,42 +61,78 @@ const (
 	withheldReasons
 )
 
-// ExporterStats says what became of the spans given to one exporter's pipeline.
+// ExporterStats says what became of the spans given to one exporter's pipeline. At rest
+//
+//	Queued + Spool.Recovered = Exported + Waiting + Spool.Spans + the sum of Dropped
 type ExporterStats struct {
+	// Exporter is the exporter's Go type, such as "*zipkin.Exporter".
+	Exporter string
 	// Queued counts the spans given to the pipeline.
 	Queued uint64
-	// Exported counts the spans that the exporter delivered.
+	// Exported counts the spans that the exporter delivered, those from the spool too.
 	Exported uint64
 	// Dropped counts the spans that it did not deliver, by reason.
 	Dropped DroppedStats
-	// Retried counts the times that a batch was sent again.
+	// Retried counts the calls of the exporter with a batch that had failed before.
 	Retried uint64
-	// Waiting is the number of spans that have neither been delivered nor dropped yet.
-	Waiting int
+	// Waiting is the number of spans in memory that have neither been delivered nor dropped nor spooled
+	// yet; InFlight is how many of them the exporter is being called with.
+	Waiting, InFlight int
+	// WaitingBytes is the estimated size of those that wait: of the records in the queue, and of the
+	// encoded spans behind it.
+	WaitingBytes int
+	// QueueCapacity is what [WithQueueSpans] says.
+	QueueCapacity int
+	// SentBytes counts the bytes of the request bodies that an exporter which encodes has delivered.
+	SentBytes uint64
+	// Spool says what is in the directory of a spool; it is zero without one.
+	Spool SpoolStats
+	// CircuitOpen: the newest call failed, and nothing is sent before the next probe.
+	CircuitOpen bool
 	// LastError is the error of the newest failed export, nil if the newest succeeded; LastErrorSince
 	// is when the failures began.
 	LastError      error
 	LastErrorSince time.Time
 }
 
+// SpoolStats says what became of the spans given to a spool.
+type SpoolStats struct {
+	// Spans and Bytes are what the directory holds now.
+	Spans int
+	Bytes int64
+	// Written counts the spans appended by this provider, Replayed those delivered out of the
+	// directory. A span that is appended again counts again.
+	Written, Replayed uint64
+	// Recovered counts the spans that were found at the start.
+	Recovered uint64
+	// Damaged counts the places where bytes could not be read: a batch torn by a crash, damage on the
+	// disk, a file of another encoding. The spans in them are lost, and nobody knows how many they were.
+	Damaged uint64
+}
+
 // DroppedStats counts dropped spans by reason.
 type DroppedStats struct {
 	// QueueFull: more waited than [WithQueueSpans] and [WithQueueBytes] allow.
 	QueueFull uint64
-	// ExportFailed: the exporter gave up on the batch.
+	// ExportFailed: the exporter gave up on the batch, or the pipeline did after its retry limit.
 	ExportFailed uint64
 	// TooLarge: the span alone was too large for the backend.
 	TooLarge uint64
 	// Rejected: the exporter cannot express the span, or the backend refused it in a batch that it
 	// accepted otherwise.
 	Rejected uint64
-	// Shutdown: it was still waiting when Shutdown's deadline passed.
+	// Shutdown: it was still waiting when Shutdown's deadline passed, or when the backend failed during
+	// Shutdown.
 	Shutdown uint64
 	// Abandoned: it was with an exporter that ignored its deadline when Shutdown gave up waiting.
 	Abandoned uint64
+	// SpoolFull: it was the oldest in a spool that had no room for newer ones, or too large for it.
+	SpoolFull uint64
+	// SpoolFailed: the spool could not write it, or not read it any more.
+	SpoolFailed uint64
 }
 
 // Sum returns the number of all dropped spans.
 func (d DroppedStats) Sum() uint64 {
-	return d.QueueFull + d.ExportFailed + d.TooLarge + d.Rejected + d.Shutdown + d.Abandoned
+	return d.QueueFull + d.ExportFailed + d.TooLarge + d.Rejected + d.Shutdown + d.Abandoned + d.SpoolFull + d.SpoolFailed
 }
