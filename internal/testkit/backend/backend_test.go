@@ -42,7 +42,6 @@ func post(t *testing.T, c *http.Client, url string, ballast int) (int, string, e
 
 func TestFaults(t *testing.T) {
 	t.Parallel()
-	var timeout interface{ Timeout() bool }
 	tests := []struct {
 		name     string
 		fault    backend.Fault
@@ -85,6 +84,7 @@ func TestFaults(t *testing.T) {
 			status, text, err := post(t, newClient(t, patience), b.URL(), 100)
 			switch {
 			case tt.timeout:
+				var timeout interface{ Timeout() bool }
 				require.ErrorAs(t, err, &timeout)
 				assert.True(t, timeout.Timeout())
 			case tt.wants != nil:
