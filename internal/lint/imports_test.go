@@ -22,6 +22,7 @@ var floors = map[string]int{
 	"tracing/tracehttp":           3,
 	"tracing/tracegrpc":           3,
 	"tracing/traceslog":           3,
+	"tracing/tracestats":          3,
 	"tracing/tracetest":           3,
 	"exporters":                   3,
 	"mesh":                        3,
@@ -73,6 +74,11 @@ var walls = []struct {
 		reason:    "the wrappers work with any provider: they know the OpenTelemetry API only",
 	},
 	{
+		from:      "tracing/tracestats",
+		forbidden: []string{"expvar"},
+		reason:    "importing it registers a handler on net/http.DefaultServeMux: that is the program's to decide",
+	},
+	{
 		from:      ".",
 		forbidden: []string{"unsafe"},
 		tests:     true,
@@ -81,7 +87,7 @@ var walls = []struct {
 }
 
 // ownFolders are below a folder with a wall, but outside the wall.
-var ownFolders = []string{"tracing/tracehttp", "tracing/tracegrpc", "tracing/traceslog", "tracing/tracetest"}
+var ownFolders = []string{"tracing/tracehttp", "tracing/tracegrpc", "tracing/traceslog", "tracing/tracestats", "tracing/tracetest"}
 
 // linked lists the packages of other modules that a package of the root module may link, with what
 // is below them. Tests may import what go.mod has; testKits may import testTools.
@@ -128,6 +134,7 @@ var importRules = []rule{
 			"-- tracing/a.go --\nimport _ \"net/http\" // want\n",
 			"-- tracing/tracehttp/a.go --\nimport _ \"" + modulePath + "/tracing\" // want\n",
 			"-- tracing/traceslog/a.go --\nimport _ \"" + modulePath + "/tracing\" // want\n",
+			"-- tracing/tracestats/a.go --\nimport _ \"expvar\" // want\n",
 			"-- sampling/a_test.go --\nimport _ \"unsafe\" // want\n",
 		},
 		good: []string{
