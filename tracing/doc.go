@@ -27,7 +27,8 @@
 // The spans of one trace that a provider makes in this process under one local root form a local
 // trace. It is handed to the exporters when its root has ended and no span is open; a large or
 // long-lived one in parts, whose spans are marked [SpanData.Partial]. A program that does not end its
-// spans sees them exported with the attribute span.unfinished ([WithOpenSpanLimit], [Provider.Shutdown]).
+// spans sees them exported with the attribute span.unfinished ([WithOpenSpanLimit], [Provider.Shutdown]);
+// [Provider.OpenSpans] lists what is open, and [WithOpenSpanAge] finds what stays so.
 //
 // # Kong's verbs
 //

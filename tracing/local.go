@@ -410,18 +410,24 @@ func (lt *localTrace) sweep(mono, age int64, u urgency) {
 	lt.mu.Unlock()
 }
 
+// eachOpen calls f with the record of each span that has not finished, also of one that is just ending,
+// whose handle does not hold it any more. Needs lt.mu.
+func (lt *localTrace) eachOpen(f func(*record)) {
+	for b := lt.first; b != nil; b = b.next {
+		for i := range b.records[:b.used] {
+			if r := &b.records[i]; !r.ended && !r.moved {
+				f(r)
+			}
+		}
+	}
+}
+
 // abandonOpen ends the open spans from outside, marks them span.unfinished, and hands over
 // everything. Their handles become no-ops that hold as in their record's place. n counts them.
 func (lt *localTrace) abandonOpen(as *record, n *atomic.Uint64, u urgency) {
 	var open []*Span
 	lt.mu.Lock()
-	for b := lt.first; b != nil; b = b.next {
-		for i := range b.records[:b.used] {
-			if r := &b.records[i]; !r.ended && !r.moved {
-				open = append(open, r.handle)
-			}
-		}
-	}
+	lt.eachOpen(func(r *record) { open = append(open, r.handle) })
 	lt.mu.Unlock()
 	mono := lt.provider().mono()
 	for _, s := range open {

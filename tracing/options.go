@@ -33,6 +33,7 @@ type config struct {
 	ids        IDGenerator
 	logger     *slog.Logger
 	openLimit  int
+	openAge    time.Duration // 0: no check
 	errs       []error
 
 	env      environment    // below what options say
@@ -180,7 +181,7 @@ func WithIDGenerator(g IDGenerator) Option {
 
 // WithLogger sets where the provider reports what goes wrong: a backend that fails and recovers, a
 // detector that fails, an environment variable that is ignored, a span that lost something to its
-// limits. The default is slog.Default() at the time of [NewProvider], without what is below the level
+// limits, one that has been open for too long ([WithOpenSpanAge]). The default is slog.Default() at the time of [NewProvider], without what is below the level
 // of OTEL_LOG_LEVEL; that variable does not touch a logger that is given here. Nil is an error.
 func WithLogger(l *slog.Logger) Option {
 	return optionFunc(func(c *config) {
@@ -218,6 +219,23 @@ func WithOpenSpanLimit(n int) Option {
 			return
 		}
 		c.openLimit = n
+	})
+}
+
+// WithOpenSpanAge makes the provider look for spans that are never ended: one that has been open for
+// longer than d, from its start on, counts once in [Stats.Overdue], and a warning names the oldest that
+// it has not named yet and says how many others there are, at most one a minute. The span stays open:
+// it may be a long stream, and only [WithOpenSpanLimit] ends one. [Provider.OpenSpans] lists what is open.
+//
+// The provider looks four times in d, at least once a minute and at most ten times a second, and each
+// time walks over the spans that it holds. The default is not to look; d must be positive.
+func WithOpenSpanAge(d time.Duration) Option {
+	return optionFunc(func(c *config) {
+		if d <= 0 {
+			c.errs = append(c.errs, fmt.Errorf("tracing: WithOpenSpanAge: %v is not positive", d))
+			return
+		}
+		c.openAge = d
 	})
 }
 

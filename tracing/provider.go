@@ -26,6 +26,7 @@ type Provider struct {
 	pipelines     []*pipeline
 	logger        *slog.Logger
 	openLimit     int64
+	openAge       time.Duration    // 0: it does not look for leaks
 	epoch         time.Time        // where the monotonic clock of mono begins
 	unsampledInfo traceInfo        // of all spans that are not recorded and have no trace state
 	suppressed    *Span            // the active span of exporters' contexts: under it nothing is started
@@ -42,6 +43,7 @@ type Provider struct {
 	unfinished             atomic.Uint64 // spans that Shutdown found open
 	refusedEnds            atomic.Uint64
 	neverLinked            atomic.Uint64
+	overdue                atomic.Uint64
 
 	shutdownOnce sync.Once
 	shutdownDone chan struct{} // closed when the first Shutdown has returned
@@ -64,8 +66,8 @@ var _ trace.TracerProvider = (*Provider)(nil)
 // them, and they beat defaults. docs/environment.md lists them. With OTEL_SDK_DISABLED the provider
 // makes no spans: it only shuts down what it was given.
 //
-// A provider with exporters has one goroutine of its own and two for each of them; without exporters
-// it has none.
+// A provider with exporters has one goroutine of its own and two for each of them. Without exporters it
+// has none, or with [WithOpenSpanAge] the one of its own.
 func NewProvider(opts ...Option) (*Provider, error) {
 	c, err := newConfig(opts)
 	if err != nil {
@@ -79,6 +81,7 @@ func NewProvider(opts ...Option) (*Provider, error) {
 		processors:   c.processors,
 		logger:       c.logger,
 		openLimit:    int64(c.openLimit),
+		openAge:      c.openAge,
 		epoch:        time.Now(),
 		shutdownDone: make(chan struct{}),
 		stopSweeper:  make(chan struct{}),
@@ -118,7 +121,10 @@ func NewProvider(opts ...Option) (*Provider, error) {
 		}
 	}
 	if delay > 0 {
-		p.sweeper.Go(func() { p.sweepEvery(max(delay/delayParts, 1)) })
+		delay = max(delay/delayParts, 1)
+	}
+	if (delay > 0 || p.openAge > 0) && !c.disabled {
+		p.sweeper.Go(func() { p.sweepEvery(delay) })
 	}
 	return p, nil
 }
@@ -201,7 +207,14 @@ func (p *Provider) Shutdown(ctx context.Context) error {
 	errs = append(errs, sideBySide(p.unused, func(e Exporter) error {
 		return bounded(ctx, "Shutdown of the exporter", e.Shutdown)
 	}))
-	p.sweeper.Wait() // it waits for nothing
+	if p.openAge == 0 {
+		p.sweeper.Wait() // it waits for nothing
+	} else { // but the logger, which is foreign code
+		errs = append(errs, bounded(ctx, "the logger", func(context.Context) error {
+			p.sweeper.Wait()
+			return nil
+		}))
+	}
 	p.shutdownErr = errors.Join(errs...)
 	return p.shutdownErr
 }
@@ -236,6 +249,7 @@ func (p *Provider) Stats() Stats {
 		EndedAfterShutdown:   p.endedLate.Load(),
 		RefusedEnds:          p.refusedEnds.Load(),
 		NeverLinked:          p.neverLinked.Load(),
+		Overdue:              p.overdue.Load(),
 	}
 	for i := range p.shards {
 		p.shards[i].count(&s)
@@ -260,14 +274,27 @@ func (p *Provider) sweep(age time.Duration, u urgency) {
 // to be old enough, one for the sweep, and one for the worker.
 const delayParts = 3
 
-// sweepEvery hands over, until Shutdown, what has ended in local traces that go on.
+// sweepEvery hands over, until Shutdown, what has ended in local traces that go on; with a d of 0, which
+// is for a provider without exporters, it does not. It also looks for spans that are open for too long.
 func (p *Provider) sweepEvery(d time.Duration) {
-	ticker := time.NewTicker(d)
-	defer ticker.Stop()
+	var due, check <-chan time.Time // nil: never
+	if d > 0 {
+		ticker := time.NewTicker(d)
+		defer ticker.Stop()
+		due = ticker.C
+	}
+	if p.openAge > 0 {
+		ticker := time.NewTicker(checkEvery(p.openAge))
+		defer ticker.Stop()
+		check = ticker.C
+	}
+	var overdue overdueSpans
 	for {
 		select {
-		case <-ticker.C:
+		case <-due:
 			p.sweep(d, routine)
+		case <-check:
+			p.checkAges(&overdue)
 		case <-p.stopSweeper:
 			return
 		}

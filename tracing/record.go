@@ -17,7 +17,8 @@ import (
 //
 // Who may touch it:
 //   - from Start to End: holders of handle.mu that found handle.rec == this record; its local trace
-//     may additionally read handle, block and ended, and write withheld, under its own lock;
+//     may additionally, under its own lock, read handle, block, ended and what is never changed (ids,
+//     start, scope, order), and write withheld and overdue;
 //   - from End to the end of finish: the goroutine that called End, or whom it shows the span to;
 //   - after that: its local trace under its lock, then the queue, then the worker.
 type record struct {
@@ -51,6 +52,7 @@ type numbers struct {
 	moved     bool // the open span moved to another record; this one holds nothing any more
 	idle      bool // abandoned or sampledOut: nothing is recorded
 	unlinked  bool // made by CreateSpan and not linked yet: the record is in no block's list
+	overdue   bool // counted in Stats.Overdue; belongs to the local trace's lock
 	root      bool // the local root
 	withheld  withheldReason
 }

@@ -23,6 +23,9 @@ type Stats struct {
 	// Unfinished counts spans that the provider has ended itself, with the attribute span.unfinished:
 	// open at Shutdown, or among too many open ones ([WithOpenSpanLimit]). They count as Ended too.
 	Unfinished uint64
+	// Overdue counts spans that were found open for longer than [WithOpenSpanAge], each once and whatever
+	// became of it. It is 0 without that option.
+	Overdue uint64
 	// Withheld counts spans that ended and were not given to the exporters, by reason.
 	Withheld WithheldStats
 	// RefusedEnds counts calls of [Span.FinishAt] with a time before the span's start.
