@@ -75,6 +75,10 @@ var providerFamilies = []family[tracing.Stats]{
 		single(func(s *tracing.Stats) float64 { return float64(s.Unfinished) }),
 	},
 	{
+		"spandrel_spans_overdue_total", counter, "Spans found open for longer than the provider's age limit for open spans; 0 without one.",
+		single(func(s *tracing.Stats) float64 { return float64(s.Overdue) }),
+	},
+	{
 		"spandrel_spans_withheld_total", counter, "Spans that ended and were, as they should, not given to the exporters, by reason.",
 		[]sample[tracing.Stats]{
 			{"record_only", func(s *tracing.Stats) float64 { return float64(s.Withheld.RecordOnly) }},
