@@ -23,6 +23,7 @@ var floors = map[string]int{
 	"tracing/tracegrpc":           3,
 	"tracing/traceslog":           3,
 	"tracing/tracestats":          3,
+	"tracing/tracemetric":         3,
 	"tracing/tracetest":           3,
 	"exporters":                   3,
 	"mesh":                        3,

@@ -6,6 +6,8 @@
 //	mux.Handle("GET /metrics", tracestats.Handler(provider))
 //	expvar.Publish("spandrel", tracestats.Var(provider))
 //
+// Package tracemetric, a module of its own, shows the same through OpenTelemetry's metrics API.
+//
 // # Metrics
 //
 // docs/metrics.md lists every metric with its type, its labels and the field of [tracing.Stats] that it

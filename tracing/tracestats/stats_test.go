@@ -4,6 +4,7 @@ package tracestats_test
 
 import (
 	"errors"
+	"hash/crc32"
 	"reflect"
 	"strings"
 	"testing"
@@ -48,12 +49,13 @@ func leaves(path string, v reflect.Value) (list []leaf) {
 	}
 }
 
-// fullStats has another value in each field, 101, 102 and so on, and one exporter, which fails.
+// fullStats has a value in each field, which does not depend on the other fields, and one exporter, which
+// fails.
 func fullStats(t testing.TB) *tracing.Stats {
 	t.Helper()
 	s := &tracing.Stats{Exporters: make([]tracing.ExporterStats, 1)}
-	for i, l := range leaves("", reflect.ValueOf(s).Elem()) {
-		n := 101 + i
+	for _, l := range leaves("", reflect.ValueOf(s).Elem()) {
+		n := 1 + crc32.ChecksumIEEE([]byte(l.path))%1_000_000
 		switch v := l.value; v.Interface().(type) {
 		case uint64:
 			v.SetUint(uint64(n))
