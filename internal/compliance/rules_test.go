@@ -214,7 +214,7 @@ var errorRules = section{
 		{group: "Self-diagnostics", feature: "A suppressed error is logged", optional: true, tests: spec("Suppressed_errors_are_logged")},
 		{
 			group: "Self-diagnostics", feature: "Self-observability metrics", optional: true,
-			later: "the counters are there (`Provider.Stats`); the metrics `otel.sdk.*` are to come",
+			tests: metricsOfSpans, remark: "`Provider.Stats`, and by the names `otel.sdk.*` in `tracing/tracemetric`: [metrics](metrics.md)",
 		},
 		{group: "Error handlers", feature: "Users can change how errors are handled", tests: spec("Error_handler"), remark: "by the `slog.Logger` of `WithLogger`, which is Go's convention"},
 	},
