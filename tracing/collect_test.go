@@ -229,8 +229,9 @@ func sumsHold(t testing.TB, p *tracing.Provider) {
 	s := p.Stats()
 	assert.Equal(t, s.Started, s.Ended+uint64(s.Open), "Started = Ended + Open: %+v", s)
 	for i, e := range s.Exporters {
-		assert.Equal(t, s.Ended, e.Exported+uint64(e.Waiting)+e.Dropped.Sum()+s.Withheld.Sum(),
-			"exporter %d: Ended = Exported + Waiting + Dropped + Withheld: %+v", i, s)
+		assert.Equal(t, s.Ended, e.Queued+s.Withheld.Sum(), "exporter %d: Ended = Queued + Withheld: %+v", i, s)
+		assert.Equal(t, e.Queued+e.Spool.Recovered, e.Exported+uint64(e.Waiting+e.Spool.Spans)+e.Dropped.Sum(),
+			"exporter %d: Queued + Recovered = Exported + Waiting + Spool + Dropped: %+v", i, s)
 	}
 }
 

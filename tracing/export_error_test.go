@@ -35,7 +35,10 @@ func TestExportErrorIsCountedAndNamed(t *testing.T) {
 		begin := time.Now()
 		err := p.ForceFlush(context.Background())
 		require.ErrorIs(t, err, errBackend, "ForceFlush says what was not delivered")
-		assert.Contains(t, err.Error(), "3 spans")
+		var failure *tracing.DeliveryError
+		require.ErrorAs(t, err, &failure)
+		assert.Equal(t, tracing.DeliveryError{Exporter: "*tracing_test.collector", Dropped: 3, Err: failure.Err}, *failure)
+		assert.EqualError(t, err, "tracing: *tracing_test.collector: 0 spans sent, 0 spooled, 3 dropped: the backend is away")
 		time.Sleep(time.Second)
 		endMany(tracer, 2)
 		require.ErrorIs(t, p.ForceFlush(context.Background()), errBackend)
@@ -103,7 +106,7 @@ func TestRetryableErrorIsTriedAgain(t *testing.T) {
 				require.Len(t, f.times, 4)
 				assert.Positive(t, f.times[1].Sub(f.times[0]), "there is a pause")
 				assert.GreaterOrEqual(t, f.times[2].Sub(f.times[1]), 17*time.Second, "RetryAfter")
-				assert.Less(t, f.times[2].Sub(f.times[1]), 18*time.Second, "RetryAfter")
+				assert.Less(t, f.times[2].Sub(f.times[1]), 17*time.Second*11/10+time.Second, "RetryAfter and a tenth")
 				require.NoError(t, p.Shutdown(context.Background()))
 				sumsHold(t, p)
 			})
@@ -399,10 +402,11 @@ func TestFailingExporterIsReportedOnce(t *testing.T) {
 	}
 	shutdown(t, p)
 	lines := strings.Split(strings.TrimSpace(text.String()), "\n")
-	require.Len(t, lines, 2, "%v", lines)
+	require.Len(t, lines, 3, "%v", lines)
 	assert.Contains(t, lines[0], errBackend.Error())
 	assert.Contains(t, lines[0], "level=WARN")
 	assert.Contains(t, lines[1], "level=INFO")
+	assert.Contains(t, lines[2], "dropped.export_failed=20", "the sum, at Shutdown")
 }
 
 type writerFunc func([]byte) (int, error)

@@ -9,8 +9,8 @@ import (
 
 // Exporter sends ended spans to a backend.
 //
-// A provider calls ExportSpans of one exporter from one goroutine at a time, never after Shutdown.
-// Shutdown is called once. Both honour ctx. A panic in either becomes a counted error.
+// A provider calls ExportSpans of one exporter from one goroutine at a time, or from as many as
+// [WithWorkers] says, never after Shutdown. Shutdown is called once. Both honour ctx. A panic in either becomes a counted error.
 type Exporter interface {
 	// ExportSpans sends spans, of which there is at least one. They are borrowed until it returns
 	// (see [SpanData]); those of one local trace stand side by side. An error counts all of them as
@@ -26,8 +26,10 @@ type Exporter interface {
 // splitting a batch that is too large need no span any more.
 //
 // AppendResource is called first, once for each provider. Then AppendSpan is called from one
-// goroutine at a time, and side by side with it AppendRequest and SendRequest from one other. An
-// exporter that is given to several providers is called by all of them.
+// goroutine at a time, and side by side with it AppendRequest and SendRequest from one other, or from as
+// many as [WithWorkers] says. An exporter that is given to several providers is called by all of them.
+// With a spool ([WithSpool]) AppendRequest is also given what an earlier process has appended: see
+// [EncodingNamer].
 type EncodingExporter interface {
 	Exporter
 	// AppendResource appends what the exporter needs of the resource in every request. The pipeline
@@ -38,7 +40,7 @@ type EncodingExporter interface {
 	// An exporter that cannot express a span returns dst as it was; the span is counted as rejected.
 	AppendSpan(dst []byte, d *SpanData) []byte
 	// AppendRequest appends a whole request body made of the encoded spans of b, in their order.
-	// It may be called again for parts of b.
+	// It may be called again, for b or for parts of it.
 	AppendRequest(dst []byte, b EncodedBatch) []byte
 	// SendRequest sends one request body that holds the given number of spans. body is borrowed until
 	// it returns. Failure is best reported as an [*ExportError].
@@ -105,7 +107,8 @@ type ExportError struct {
 	Retryable bool
 	// TooLarge: a smaller batch may succeed.
 	TooLarge bool
-	// RetryAfter is how long the backend asks to wait before the next try; 0 when it did not say.
+	// RetryAfter is how long the backend asks to wait before the next try, by a Retry-After header or the
+	// pushback of gRPC; 0 when it did not say. Nothing else is sent meanwhile; see [WithRetryLimit].
 	RetryAfter time.Duration
 	// Rejected is how many spans of an otherwise accepted batch the backend refused (partial
 	// success). It is 0 when the whole batch failed.

@@ -250,7 +250,11 @@ type pipelineConfig struct {
 	queueSpans, queueBytes int
 	batchSpans, batchBytes int
 	delay, timeout         time.Duration
-	queueWait              time.Duration
+	queueWait, retryLimit  time.Duration
+	dropOldest             bool
+	workers                int
+	spoolDir               string
+	spoolBytes             int64
 	batchFromEnv           bool // batchSpans stands in the environment
 	errs                   []error
 }
@@ -264,6 +268,7 @@ const (
 	DefaultBatchBytes    = 1 << 20
 	DefaultBatchDelay    = 5 * time.Second
 	DefaultExportTimeout = 30 * time.Second
+	DefaultRetryLimit    = time.Minute
 )
 
 func defaultPipeline() pipelineConfig {
@@ -274,6 +279,8 @@ func defaultPipeline() pipelineConfig {
 		batchBytes: DefaultBatchBytes,
 		delay:      DefaultBatchDelay,
 		timeout:    DefaultExportTimeout,
+		retryLimit: DefaultRetryLimit,
+		workers:    1,
 	}
 }
 
@@ -296,6 +303,9 @@ func (c *config) newPipelineConfig(opts []PipelineOption) (pipelineConfig, error
 		}
 	}
 	pc.batchSpans = min(pc.batchSpans, pc.queueSpans)
+	if pc.dropOldest && pc.queueWait > 0 {
+		pc.errs = append(pc.errs, errors.New("tracing: WithDropOldest and WithQueueWait exclude each other"))
+	}
 	return pc, errors.Join(pc.errs...)
 }
 
@@ -319,8 +329,8 @@ func positiveDuration(option string, d time.Duration, set func(*pipelineConfig))
 	})
 }
 
-// WithQueueSpans bounds the ended spans that wait for the exporter. When the queue is full, spans
-// are dropped and counted (see [WithQueueWait]). Default [DefaultQueueSpans]; n must be positive.
+// WithQueueSpans bounds the ended spans that wait for the exporter. When the queue is full, new spans
+// are dropped and counted (but see [WithDropOldest], [WithQueueWait] and [WithSpool]). Default [DefaultQueueSpans]; n must be positive.
 func WithQueueSpans(n int) PipelineOption {
 	return positive("WithQueueSpans", n, func(c *pipelineConfig) { c.queueSpans = n })
 }
@@ -358,6 +368,70 @@ func WithBatchDelay(d time.Duration) PipelineOption {
 // positive.
 func WithExportTimeout(d time.Duration) PipelineOption {
 	return positiveDuration("WithExportTimeout", d, func(c *pipelineConfig) { c.timeout = d })
+}
+
+// WithDropOldest drops, when the queue is full, the spans that have waited longest, in place of those
+// that have just ended: after an outage the backend shows the present. It cannot be combined with
+// [WithQueueWait].
+func WithDropOldest() PipelineOption {
+	return pipelineOptionFunc(func(c *pipelineConfig) { c.dropOldest = true })
+}
+
+// MaxWorkers bounds [WithWorkers].
+const MaxWorkers = 64
+
+// WithWorkers sets how many calls of the exporter may be under way at a time, for a backend that takes
+// long to answer. n must be from 1 to [MaxWorkers]; with more than 1 the exporter must be safe for
+// concurrent use (those of this module are), and batches may arrive out of order. Each worker is a
+// goroutine and may hold one batch besides what the queue holds. The default is 1.
+func WithWorkers(n int) PipelineOption {
+	return pipelineOptionFunc(func(c *pipelineConfig) {
+		if n < 1 || n > MaxWorkers {
+			c.errs = append(c.errs, fmt.Errorf("tracing: WithWorkers: %d is not from 1 to %d", n, MaxWorkers))
+			return
+		}
+		c.workers = n
+	})
+}
+
+// WithRetryLimit bounds how long one batch is tried again after an error that may pass: an [ExportError]
+// that is Retryable. A batch that would have to wait longer is dropped. Between the calls there is a
+// pause, of half a second at first and doubling up to ten, shortened at random by up to a half, in
+// which nothing else is sent either; [ExportError.RetryAfter] replaces it, no more than five minutes and
+// up to a tenth longer. Default [DefaultRetryLimit]; 0 means that nothing is tried again; d must not be
+// negative.
+func WithRetryLimit(d time.Duration) PipelineOption {
+	return pipelineOptionFunc(func(c *pipelineConfig) {
+		if d < 0 {
+			c.errs = append(c.errs, fmt.Errorf("tracing: WithRetryLimit: %v is negative", d))
+			return
+		}
+		c.retryLimit = d
+	})
+}
+
+// WithSpool keeps what cannot be delivered in a directory of the file system, which is made if it does
+// not exist: a batch after a call that failed and may succeed later, every batch until the backend
+// answers again, batches for which there is no room in memory, and what Shutdown could not deliver in
+// time. It is sent, oldest first, as soon as the backend answers, or by the next provider that is given
+// the same directory, such as that of the program when it starts again. [WithRetryLimit] does not apply.
+//
+// maxBytes bounds the directory's size; when it is full, the oldest batches go, counted in
+// [DroppedStats].SpoolFull. It must be at least 256 KiB. Spans in it are readable for the user that the
+// program runs as, and nobody else.
+//
+// What has been written survives the end of the process, however it ends; a crash of the machine may
+// cost what was written in its last seconds. A batch that was sent just before such an end may be sent again
+// afterwards. The exporter must encode ([EncodingExporter], as those of this module do). Each exporter
+// needs a directory of its own, and one that another process uses is an error.
+func WithSpool(directory string, maxBytes int64) PipelineOption {
+	return pipelineOptionFunc(func(c *pipelineConfig) {
+		if directory == "" {
+			c.errs = append(c.errs, errors.New("tracing: WithSpool: directory is empty"))
+			return
+		}
+		c.spoolDir, c.spoolBytes = directory, maxBytes
+	})
 }
 
 // WithQueueWait makes End wait, while the queue is full, up to d for room; then the spans are dropped.

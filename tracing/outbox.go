@@ -3,21 +3,31 @@
 package tracing
 
 import (
+	"slices"
 	"sync"
 	"time"
 )
 
-// outbox holds the batches that wait for the sender: first in, first out. The worker puts, the
-// sender takes.
+// outbox holds the batches that wait for the senders: first in, first out. The worker puts, the
+// senders take, and say when they are done.
 type outbox struct {
 	maxBytes int
-	wake     chan struct{} // capacity 1; put sends, the sender receives
+	wake     chan struct{} // capacity 1; put and get send, a sender receives
 
-	mu     sync.Mutex // guards all below
-	list   []*batch
-	bytes  int
-	closed bool          // nothing is put any more
-	room   chan struct{} // closed by get when the worker waits for room; nil when it does not
+	mu      sync.Mutex // guards all below
+	list    []*batch
+	bytes   int           // of list
+	next    uint64        // number of the next batch
+	busy    []uint64      // numbers of the batches that have been taken and are not done
+	markers []marker      // in the order of their numbers
+	closed  bool          // nothing is put any more
+	room    chan struct{} // closed by get when the worker waits for room; nil when it does not
+}
+
+// marker is a flush on its way: done is closed as soon as all batches with smaller numbers are done.
+type marker struct {
+	number uint64
+	done   chan<- struct{}
 }
 
 // put adds a batch.
@@ -27,8 +37,10 @@ func (o *outbox) put(b *batch) {
 	o.mu.Unlock()
 }
 
-// add puts a batch behind the others and wakes the sender. Needs o.mu.
+// add puts a batch behind the others and wakes a sender. Needs o.mu.
 func (o *outbox) add(b *batch) {
+	b.number = o.next
+	o.next++
 	o.list = append(o.list, b)
 	o.bytes += len(b.data)
 	o.tell()
@@ -67,6 +79,42 @@ func (o *outbox) putBounded(b *batch, d time.Duration, stop <-chan struct{}) boo
 	return true
 }
 
+// mark has done closed when all batches that have been put so far are done.
+func (o *outbox) mark(done chan<- struct{}) {
+	o.mu.Lock()
+	o.markers = append(o.markers, marker{o.next, done})
+	o.settle()
+	o.mu.Unlock()
+}
+
+// done reports that a batch taken by get or tryGet has been delivered, dropped or spooled.
+func (o *outbox) done(number uint64) {
+	o.mu.Lock()
+	if i := slices.Index(o.busy, number); i >= 0 {
+		o.busy = slices.Delete(o.busy, i, i+1)
+	}
+	o.settle()
+	o.mu.Unlock()
+}
+
+// settle closes the markers that have nothing before them any more. Needs o.mu.
+func (o *outbox) settle() {
+	if len(o.markers) == 0 {
+		return
+	}
+	first := o.next // of the batches that are not done
+	if len(o.list) > 0 {
+		first = o.list[0].number
+	}
+	for _, n := range o.busy {
+		first = min(first, n)
+	}
+	for len(o.markers) > 0 && o.markers[0].number <= first {
+		close(o.markers[0].done)
+		o.markers = slices.Delete(o.markers, 0, 1)
+	}
+}
+
 func (o *outbox) tell() {
 	select {
 	case o.wake <- struct{}{}:
@@ -85,24 +133,38 @@ func (o *outbox) close() {
 // get waits for a batch. It returns nil once the outbox is closed and empty.
 func (o *outbox) get() *batch {
 	for {
-		o.mu.Lock()
-		if len(o.list) > 0 {
-			b := o.list[0]
-			o.list[0] = nil
-			o.list = o.list[1:] // append makes room again
-			o.bytes -= len(b.data)
-			if o.room != nil {
-				close(o.room)
-				o.room = nil
-			}
-			o.mu.Unlock()
+		b, closed := o.tryGet()
+		if b != nil || closed {
 			return b
-		}
-		closed := o.closed
-		o.mu.Unlock()
-		if closed {
-			return nil
 		}
 		<-o.wake
 	}
+}
+
+// tryGet takes the batch that has waited longest, or nil; then closed says that none will come.
+func (o *outbox) tryGet() (b *batch, closed bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if len(o.list) > 0 {
+		b = o.list[0]
+		o.list[0] = nil
+		o.list = o.list[1:] // append makes room again
+		o.bytes -= len(b.data)
+		o.busy = append(o.busy, b.number)
+		if o.room != nil {
+			close(o.room)
+			o.room = nil
+		}
+	}
+	if len(o.list) > 0 || o.closed {
+		o.tell() // the next sender
+	}
+	return b, b == nil && o.closed
+}
+
+// size returns the bytes that wait.
+func (o *outbox) size() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.bytes
 }

@@ -11,13 +11,15 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/spandrel-go/spandrel/internal/spool"
 	"github.com/spandrel-go/spandrel/pool"
 )
 
 // pipeline stands between a provider and one exporter. Ended spans come in blocks through the queue;
 // the worker turns them into batches, bytes where the exporter encodes, views where it does not; the
-// sender gives the batches to the exporter, tries again, and splits them. The worker releases each
-// block as soon as it is encoded, so that records never wait for a backend.
+// senders give the batches to the exporter, try again, and split them. The worker releases each
+// block as soon as it is encoded, so that records never wait for a backend. Bytes that have to wait
+// for one go to the spool, if there is one.
 type pipeline struct {
 	provider *Provider
 	exporter Exporter
@@ -26,31 +28,46 @@ type pipeline struct {
 	cfg      pipelineConfig
 	queue    queue
 	outbox   outbox
-	flushes  chan chan struct{} // flush sends, the worker receives and closes what it got when done
-	stop     chan struct{}      // closed by shutdown: the worker drains and ends
-	worked   chan struct{}      // closed when the worker has ended
-	sent     chan struct{}      // closed when the sender has ended
-	ctx      context.Context    // of all calls of the exporter; cancelled at Shutdown's deadline
+	circuit  circuit
+	spool    *spool.Spool    // nil without one
+	spooled  chan struct{}   // capacity 1; sent to when something has been appended to the spool
+	slots    chan struct{}   // holds one element for each call of the exporter that is under way
+	lent     chan struct{}   // one for each batch of views that the worker need not wait for
+	flushes  chan flush      // ForceFlush sends, the worker receives
+	stop     chan struct{}   // closed by shutdown: the worker drains and ends
+	worked   chan struct{}   // closed when the worker has ended
+	senders  atomic.Int32    // that have not ended
+	sent     chan struct{}   // closed when the last sender has ended
+	ctx      context.Context // of all calls of the exporter; cancelled at Shutdown's deadline
 	cancel   context.CancelFunc
 
 	batch *batch // what the worker is filling; nil when empty
-	body  []byte // the sender's: the request it sends
+	// Of the worker: spans that found no room, as far as the log knows, and since when.
+	dropsLogged uint64
+	dropsLog    time.Time
 
 	// gone is closed when shutdown leaves a call of the exporter behind: nobody waits for it any more.
 	gone chan struct{}
 
 	tally  sync.Mutex // guards the three below
-	inCall int        // spans of the batch that the exporter has been called with
+	inCall int        // spans of the batches that the exporter has been called with
 	taken  int        // spans taken from the queue and not accounted for
 	gaveUp bool       // all of them have been, by giveUp
 
-	exported, retried                                       atomic.Uint64
+	exported, retried, sentBytes                            atomic.Uint64
 	queueFull, failed, tooLarge, rejected, atEnd, abandoned atomic.Uint64
-	health                                                  health
+	spoolFull, spoolFailed, written, replayed               atomic.Uint64
+	health, spoolHealth                                     health
 }
 
-// batch is what the sender gives to the exporter at once, in one of two forms. A batch that is a
-// mere marker has neither.
+// flush is a call of ForceFlush: done is closed when the first blocks of the queue, up to the one with
+// the number end, have been resolved.
+type flush struct {
+	end  uint64
+	done chan struct{}
+}
+
+// batch is what a sender gives to the exporter at once, in one of two forms.
 type batch struct {
 	spans int
 	// Encoded: the spans' bytes one after the other, and where each ends.
@@ -60,8 +77,7 @@ type batch struct {
 	views  []*SpanData
 	blocks []*block
 
-	marker chan struct{} // closed by the sender when it comes to it
-	done   chan struct{} // views only: closed by the sender, the worker waits
+	number uint64 // given by the outbox
 }
 
 // batches holds empty batches with their buffers.
@@ -78,25 +94,37 @@ func (b *batch) reset() {
 	*b = batch{data: data, ends: ends}
 }
 
+// encoded returns the batch as exporters see it.
+func (b *batch) encoded(resource []byte) EncodedBatch {
+	return EncodedBatch{Resource: resource, data: b.data, ends: b.ends}
+}
+
 func newPipeline(p *Provider, e Exporter, cfg pipelineConfig) (pl *pipeline, err error) {
+	name := fmt.Sprintf("%T", e)
 	pl = &pipeline{
 		provider: p,
 		exporter: e,
 		cfg:      cfg,
-		flushes:  make(chan chan struct{}),
+		spooled:  make(chan struct{}, 1),
+		slots:    make(chan struct{}, cfg.workers),
+		lent:     make(chan struct{}, 2*cfg.workers),
+		flushes:  make(chan flush),
 		stop:     make(chan struct{}),
 		worked:   make(chan struct{}),
 		sent:     make(chan struct{}),
 		gone:     make(chan struct{}),
 		queue: queue{
-			maxSpans: cfg.queueSpans, maxBytes: cfg.queueBytes, wait: cfg.queueWait,
+			maxSpans: cfg.queueSpans, maxBytes: cfg.queueBytes, wait: cfg.queueWait, dropOldest: cfg.dropOldest,
 			wakeSpans: min(cfg.batchSpans, max(1, cfg.queueSpans/4), wakeSpans),
 			wake:      make(chan struct{}, 1),
 		},
-		outbox: outbox{maxBytes: cfg.queueBytes, wake: make(chan struct{}, 1)},
+		outbox:      outbox{maxBytes: cfg.queueBytes, wake: make(chan struct{}, 1)},
+		health:      health{what: "exporter", name: name, logger: p.logger},
+		spoolHealth: health{what: "spool", name: name, logger: p.logger},
 	}
-	pl.health.name = fmt.Sprintf("%T", e)
-	pl.health.logger = p.logger
+	for range cfg.workers - 1 {
+		pl.lent <- struct{}{}
+	}
 	pl.ctx, pl.cancel = context.WithCancel(p.suppressed.asContext())
 	if enc, ok := e.(EncodingExporter); ok {
 		defer func() {
@@ -115,10 +143,17 @@ func newPipeline(p *Provider, e Exporter, cfg pipelineConfig) (pl *pipeline, err
 // waking it.
 const wakeSpans = 256
 
-// start runs the pipeline's two goroutines until shutdown.
+// start runs the pipeline's goroutines until shutdown.
 func (pl *pipeline) start() {
 	go pl.work()
-	go pl.send()
+	pl.senders.Store(int32(pl.cfg.workers))
+	if pl.spool != nil {
+		pl.senders.Add(1)
+		go pl.replay()
+	}
+	for range pl.cfg.workers {
+		go pl.send()
+	}
 }
 
 // work is the worker: it alone touches pl.batch and calls AppendSpan.
@@ -135,10 +170,11 @@ func (pl *pipeline) work() {
 			pl.drain(pl.queue.len(), pl.cfg.queueWait)
 			pl.submit(pl.cfg.queueWait)
 			pl.queue.rearm()
-		case done := <-pl.flushes:
-			pl.drain(pl.queue.len(), untilShutdown)
+			pl.logDrops()
+		case f := <-pl.flushes:
+			pl.drain(pl.queue.until(f.end), untilShutdown)
 			pl.submit(untilShutdown)
-			pl.outbox.put(&batch{marker: done})
+			pl.outbox.mark(f.done)
 			pl.queue.rearm()
 		case <-pl.stop:
 			pl.queue.close()
@@ -172,7 +208,7 @@ func (pl *pipeline) drain(n int, wait time.Duration) {
 		pl.tally.Unlock()
 		for _, b := range blocks {
 			switch {
-			case pl.ctx.Err() != nil: // Shutdown's time is up
+			case pl.ctx.Err() != nil && pl.spool == nil: // Shutdown's time is up
 				pl.resolve(&pl.atEnd, b.spans)
 				b.release()
 			case pl.encoder != nil:
@@ -194,6 +230,18 @@ func (pl *pipeline) resolve(c *atomic.Uint64, n int) {
 	pl.tally.Unlock()
 }
 
+// move adds n, which may be negative, to the spans that are not accounted for. It reports false, and has
+// done nothing, when giveUp has accounted for all of them.
+func (pl *pipeline) move(n int) bool {
+	pl.tally.Lock()
+	defer pl.tally.Unlock()
+	if pl.gaveUp {
+		return false
+	}
+	pl.taken += n
+	return true
+}
+
 // giveUp accounts for everything that an exporter which ignores its context keeps from being
 // delivered. What it delivers after all counts no more.
 func (pl *pipeline) giveUp() {
@@ -210,7 +258,7 @@ func (pl *pipeline) giveUp() {
 	lent := min(pl.inCall, pl.taken)
 	pl.abandoned.Add(uint64(lent))
 	pl.atEnd.Add(uint64(pl.taken - lent))
-	pl.taken = 0
+	pl.taken, pl.inCall = 0, 0
 }
 
 // current returns the batch being filled.
@@ -314,58 +362,118 @@ func (pl *pipeline) lend(b *block) {
 	b.release()
 }
 
-// submit gives the batch to the sender. Bytes wait in the outbox, for room there no longer than wait;
-// of views there is one batch at a time, which the worker waits for, because its records are in use.
+// submit gives the batch to the senders. Bytes wait in the outbox, for room there no longer than wait,
+// and not at all where there is a spool. Of views there are as many batches at a time as senders, for
+// which the worker waits, because their records are in use.
 func (pl *pipeline) submit(wait time.Duration) {
 	out := pl.batch
 	if out == nil || out.spans == 0 {
 		return
 	}
 	pl.batch = nil
-	if pl.encoder != nil {
-		if !pl.outbox.putBounded(out, wait, pl.ctx.Done()) {
-			reason := &pl.queueFull
-			if pl.ctx.Err() != nil {
-				reason = &pl.atEnd
-			}
-			pl.resolve(reason, out.spans)
-			batches.Put(out)
+	if pl.encoder == nil {
+		pl.outbox.put(out)
+		select {
+		case <-pl.lent:
+		case <-pl.gone: // the blocks go to the garbage collector: the exporter may still read them
 		}
 		return
 	}
-	out.done = make(chan struct{})
-	pl.outbox.put(out)
-	select {
-	case <-out.done:
-	case <-pl.gone: // the blocks go to the garbage collector: the exporter may still read them
+	if pl.spool != nil {
+		wait = 0
+	}
+	for !pl.outbox.putBounded(out, wait, pl.ctx.Done()) {
+		if pl.spool == nil && !pl.cfg.dropOldest {
+			pl.dropBatch(out)
+			return
+		}
+		// What has waited longest makes room.
+		old, _ := pl.outbox.tryGet()
+		if old == nil {
+			continue // a sender was faster
+		}
+		number := old.number
+		pl.evict(old)
+		pl.outbox.done(number)
+	}
+}
+
+// evict spools or drops a batch for which there is no room in memory.
+func (pl *pipeline) evict(b *batch) {
+	switch {
+	case pl.spool == nil:
+		pl.dropBatch(b)
+	case !pl.keep(b.encoded(pl.resource)):
+		pl.resolve(&pl.spoolFailed, b.spans)
+		fallthrough
+	default:
+		batches.Put(b)
+	}
+}
+
+// dropBatch drops a batch for want of room.
+func (pl *pipeline) dropBatch(b *batch) {
+	reason := &pl.queueFull
+	if pl.ctx.Err() != nil {
+		reason = &pl.atEnd
+	}
+	pl.resolve(reason, b.spans)
+	batches.Put(b)
+}
+
+// logDrops says in the log that spans find no room, once in a while.
+func (pl *pipeline) logDrops() {
+	now, total := time.Now(), pl.stats().Dropped.QueueFull
+	if n := total - pl.dropsLogged; n > 0 && (pl.dropsLog.IsZero() || now.Sub(pl.dropsLog) >= logEvery) {
+		pl.dropsLogged, pl.dropsLog = total, now
+		pl.health.logger.Warn("spandrel: spans are dropped because the queue is full", "exporter", pl.health.name, "spans", n)
 	}
 }
 
 // flush waits until what was pushed before the call is resolved.
 func (pl *pipeline) flush(ctx context.Context) error {
-	before := pl.lost()
-	done := make(chan struct{})
+	before := pl.outcome()
+	f := flush{end: pl.queue.end(), done: make(chan struct{})}
 	select {
-	case pl.flushes <- done:
+	case pl.flushes <- f:
 	case <-pl.stop:
 		return nil // shutting down, which flushes
 	case <-ctx.Done():
-		return fmt.Errorf("tracing: flush of %T: %w", pl.exporter, ctx.Err())
+		return pl.deliveryError(before, ctx.Err())
 	}
 	select {
-	case <-done:
+	case <-f.done:
 	case <-ctx.Done():
-		return fmt.Errorf("tracing: flush of %T: %w", pl.exporter, ctx.Err())
+		return pl.deliveryError(before, ctx.Err())
 	}
-	if n := pl.lost() - before; n > 0 {
-		return fmt.Errorf("tracing: flush of %T: %w", pl.exporter, pl.health.notDelivered(n))
-	}
-	return nil
+	return pl.deliveryError(before, nil)
 }
 
-// lost counts the spans that were not delivered although there was room for them.
-func (pl *pipeline) lost() uint64 {
-	return pl.failed.Load() + pl.tooLarge.Load() + pl.rejected.Load() + pl.atEnd.Load() + pl.abandoned.Load()
+// outcome is what has become of spans so far; those that found no room in the queue are not among them.
+type outcome struct{ sent, spooled, dropped uint64 }
+
+func (pl *pipeline) outcome() outcome {
+	return outcome{
+		sent: pl.exported.Load(), spooled: pl.written.Load(),
+		dropped: pl.failed.Load() + pl.tooLarge.Load() + pl.rejected.Load() + pl.atEnd.Load() +
+			pl.abandoned.Load() + pl.spoolFull.Load() + pl.spoolFailed.Load(),
+	}
+}
+
+// deliveryError returns an error if err is one or spans have been dropped since before.
+func (pl *pipeline) deliveryError(before outcome, err error) error {
+	now := pl.outcome()
+	e := &DeliveryError{
+		Exporter: pl.health.name,
+		Sent:     now.sent - before.sent, Spooled: now.spooled - before.spooled, Dropped: now.dropped - before.dropped,
+	}
+	if e.Dropped > 0 {
+		err = errors.Join(err, pl.health.newest())
+	} else if err == nil {
+		return nil
+	}
+	e.Err = err
+	return e
 }
 
 // shutdownGrace is how long Shutdown waits, past its deadline, for calls that it has just cancelled.
@@ -373,13 +481,22 @@ const shutdownGrace = 100 * time.Millisecond
 
 var errAbandoned = errors.New("it ignored its deadline and was abandoned")
 
+// spoolTime is the most of its time that Shutdown keeps for writing to the spool what could not be
+// sent; it is a tenth where that is less.
+const spoolTime = time.Second
+
 // shutdown drains the pipeline and ends it, by ctx at the latest. It is called once.
 func (pl *pipeline) shutdown(ctx context.Context) error {
-	before := pl.lost()
+	before := pl.outcome()
 	close(pl.stop)
+	pl.circuit.stop(pl.spool == nil)
+	if deadline, ok := ctx.Deadline(); ok && pl.spool != nil {
+		left := time.Until(deadline)
+		defer time.AfterFunc(left-min(left/10, spoolTime), pl.cancel).Stop()
+	}
 	var errs []error
 	left := false
-	// The sender ends last, unless it is left behind in an exporter that does not return.
+	// The senders end last, unless one is left behind in an exporter that does not return.
 	if !await(pl.sent, ctx.Done()) {
 		errs = append(errs, ctx.Err())
 		pl.cancel()
@@ -387,7 +504,7 @@ func (pl *pipeline) shutdown(ctx context.Context) error {
 			close(pl.gone)
 			pl.queue.close() // the worker may be stuck in the exporter too
 			within(pl.worked, shutdownGrace)
-			pl.giveUp()
+			pl.leave()
 		}
 	}
 	pl.cancel()
@@ -396,13 +513,22 @@ func (pl *pipeline) shutdown(ctx context.Context) error {
 	} else {
 		errs = append(errs, bounded(ctx, "Shutdown of the exporter", pl.exporter.Shutdown))
 	}
-	if n := pl.lost() - before; n > 0 {
-		errs = append(errs, pl.health.notDelivered(n))
+	errs = append(errs, pl.closeSpool())
+	if dropped := pl.stats().Dropped; dropped.Sum() > 0 {
+		pl.health.logger.Warn("spandrel: spans were dropped", "exporter", pl.health.name, "dropped", dropped)
 	}
-	if err := errors.Join(errs...); err != nil {
-		return fmt.Errorf("tracing: shutdown of %T: %w", pl.exporter, err)
+	return pl.deliveryError(before, errors.Join(errs...))
+}
+
+// leave leaves an exporter behind that does not return. What waits in the outbox can still be spooled.
+func (pl *pipeline) leave() {
+	if pl.spool != nil {
+		for b, _ := pl.outbox.tryGet(); b != nil; b, _ = pl.outbox.tryGet() {
+			pl.evict(b)
+		}
+		_ = pl.closeSpool() // so that nothing is spooled any more that giveUp accounts for; it is called again
 	}
-	return nil
+	pl.giveUp()
 }
 
 // await reports whether done was closed before stop.
@@ -457,7 +583,8 @@ func bounded(ctx context.Context, what string, f func(context.Context) error) er
 func (pl *pipeline) stats() ExporterStats {
 	s := ExporterStats{
 		Exporter: pl.health.name, QueueCapacity: pl.cfg.queueSpans,
-		Exported: pl.exported.Load(), Retried: pl.retried.Load(),
+		Exported: pl.exported.Load(), Retried: pl.retried.Load(), SentBytes: pl.sentBytes.Load(),
+		CircuitOpen: pl.circuit.open(),
 	}
 	s.Dropped = DroppedStats{
 		QueueFull:    pl.queueFull.Load(),
@@ -466,8 +593,19 @@ func (pl *pipeline) stats() ExporterStats {
 		Rejected:     pl.rejected.Load(),
 		Shutdown:     pl.atEnd.Load(),
 		Abandoned:    pl.abandoned.Load(),
+		SpoolFull:    pl.spoolFull.Load(),
+		SpoolFailed:  pl.spoolFailed.Load(),
+	}
+	if pl.spool != nil {
+		now := pl.spool.Stats()
+		s.Spool = SpoolStats{
+			Spans: now.Spans, Bytes: now.Bytes, Recovered: now.Recovered, Damaged: now.Damaged,
+			Written: pl.written.Load(), Replayed: pl.replayed.Load(),
+		}
+		s.Dropped.SpoolFailed += now.Lost
 	}
 	s.LastErrorSince, s.LastError = pl.health.last()
+	s.WaitingBytes = pl.outbox.size()
 	pl.tally.Lock()
 	s.Waiting, s.InFlight = pl.taken, pl.inCall
 	pl.tally.Unlock()
@@ -475,6 +613,7 @@ func (pl *pipeline) stats() ExporterStats {
 	q.mu.Lock()
 	s.Queued = q.pushed
 	s.Waiting += q.spans
+	s.WaitingBytes += q.bytes
 	s.Dropped.QueueFull += q.dropped
 	s.Dropped.Shutdown += q.late
 	q.mu.Unlock()

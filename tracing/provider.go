@@ -66,8 +66,9 @@ var _ trace.TracerProvider = (*Provider)(nil)
 // them, and they beat defaults. docs/environment.md lists them. With OTEL_SDK_DISABLED the provider
 // makes no spans: it only shuts down what it was given.
 //
-// A provider with exporters has one goroutine of its own and two for each of them. Without exporters it
-// has none, or with [WithOpenSpanAge] the one of its own.
+// A provider with exporters has one goroutine of its own and, for each of them, one, one for each of its
+// workers, and one for its spool. Without exporters it has none, or with [WithOpenSpanAge] the one of its
+// own.
 func NewProvider(opts ...Option) (*Provider, error) {
 	c, err := newConfig(opts)
 	if err != nil {
@@ -106,6 +107,9 @@ func NewProvider(opts ...Option) (*Provider, error) {
 		errs = append(errs, err)
 		p.pipelines = append(p.pipelines, pl)
 	}
+	if errors.Join(errs...) == nil {
+		errs = append(errs, p.openSpools())
+	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
@@ -127,6 +131,19 @@ func NewProvider(opts ...Option) (*Provider, error) {
 		p.sweeper.Go(func() { p.sweepEvery(delay) })
 	}
 	return p, nil
+}
+
+// openSpools opens the spools of all pipelines, or of none.
+func (p *Provider) openSpools() error {
+	for i, pl := range p.pipelines {
+		if err := pl.openSpool(); err != nil {
+			for _, opened := range p.pipelines[:i] {
+				err = errors.Join(err, opened.closeSpool())
+			}
+			return err
+		}
+	}
+	return nil
 }
 
 // Tracer returns the tracer of the named instrumentation scope; the same arguments give the same

@@ -28,6 +28,7 @@ func TestBadOptionsAreNamed(t *testing.T) {
 	var nilProcessor *processor
 	var nilGenerator *countingIDs
 	pipeline := func(o tracing.PipelineOption) tracing.Option { return tracing.WithExporter(&collector{}, o) }
+	encoded := func(o tracing.PipelineOption) tracing.Option { return tracing.WithExporter(&encoder{}, o) }
 	for name, opts := range map[string][]tracing.Option{
 		"WithExporter":      {tracing.WithExporter(nil), tracing.WithExporter(nilExporter)},
 		"WithProcessor":     {tracing.WithProcessor(nil), tracing.WithProcessor(nilProcessor)},
@@ -44,6 +45,10 @@ func TestBadOptionsAreNamed(t *testing.T) {
 		"WithBatchDelay":    {pipeline(tracing.WithBatchDelay(0)), pipeline(tracing.WithBatchDelay(-1))},
 		"WithExportTimeout": {pipeline(tracing.WithExportTimeout(0)), pipeline(tracing.WithExportTimeout(-1))},
 		"WithQueueWait":     {pipeline(tracing.WithQueueWait(0)), pipeline(tracing.WithQueueWait(-1))},
+		"WithWorkers":       {pipeline(tracing.WithWorkers(0)), pipeline(tracing.WithWorkers(65))},
+		"WithRetryLimit":    {pipeline(tracing.WithRetryLimit(-1))},
+		"WithSpool":         {pipeline(tracing.WithSpool("", 1<<20)), pipeline(tracing.WithSpool(t.TempDir(), 1<<20)), encoded(tracing.WithSpool(t.TempDir(), 1))},
+		"WithDropOldest":    {tracing.WithExporter(&collector{}, tracing.WithDropOldest(), tracing.WithQueueWait(1))},
 		"PipelineOption":    {pipeline(nil)},
 	} {
 		for i, o := range opts {

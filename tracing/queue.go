@@ -14,6 +14,7 @@ type queue struct {
 	maxSpans, maxBytes int
 	wakeSpans          int           // so many waiting spans wake the worker
 	wait               time.Duration // how long End waits for room; 0: not at all
+	dropOldest         bool          // what does not fit drives out what has waited longest
 	wake               chan struct{} // capacity 1; push sends, the worker receives
 	isFull             atomic.Bool   // what full says, for End to see without the lock
 
@@ -21,6 +22,7 @@ type queue struct {
 	ring         []*block   // a power of two of places
 	head, n      int
 	spans, bytes int
+	out          uint64        // blocks that have left the ring, ever
 	pushed       uint64        // spans pushed, ever, also those dropped here
 	dropped      uint64        // of them: not taken in, because the queue was full
 	late         uint64        // of them: not taken in, because the queue was closed
@@ -54,7 +56,7 @@ func (q *queue) push(list *block, u urgency) {
 		case q.closed:
 			q.late += uint64(b.spans)
 			b.release()
-		case !q.fits(b, force):
+		case !q.fits(b, force) && !q.makeRoom(b):
 			q.dropped += uint64(b.spans)
 			b.release()
 		default:
@@ -75,6 +77,19 @@ func (q *queue) fits(b *block, force bool) bool {
 		return b.bytes <= q.maxBytes && q.bytes+b.bytes <= 2*q.maxBytes
 	}
 	return q.bytes+b.bytes <= q.maxBytes && (q.n == 0 || q.spans+b.spans <= q.maxSpans)
+}
+
+// makeRoom drops blocks from the head until b fits, where that is wanted and helps. Needs q.mu.
+func (q *queue) makeRoom(b *block) bool {
+	if !q.dropOldest || b.bytes > q.maxBytes {
+		return false
+	}
+	for !q.fits(b, false) {
+		old := q.pop()
+		q.dropped += uint64(old.spans)
+		old.release()
+	}
+	return true
 }
 
 // full says whether it is time to wait. Needs q.mu.
@@ -144,20 +159,25 @@ func (q *queue) take(dst []*block) []*block {
 	defer q.mu.Unlock()
 	n := min(len(dst), q.n)
 	for i := range n {
-		at := (q.head + i) & (len(q.ring) - 1)
-		b := q.ring[at]
-		q.ring[at] = nil
-		dst[i] = b
-		q.spans -= b.spans
-		q.bytes -= b.bytes
+		dst[i] = q.pop()
 	}
-	q.head = (q.head + n) & max(0, len(q.ring)-1)
-	q.n -= n
 	if !q.full() {
 		q.isFull.Store(false)
 		q.letIn()
 	}
 	return dst[:n]
+}
+
+// pop takes the block at the head, which there must be. Needs q.mu.
+func (q *queue) pop() *block {
+	b := q.ring[q.head]
+	q.ring[q.head] = nil
+	q.head = (q.head + 1) & (len(q.ring) - 1)
+	q.n--
+	q.out++
+	q.spans -= b.spans
+	q.bytes -= b.bytes
+	return b
 }
 
 // rearm says that the worker has looked, and wakes it again if enough has come meanwhile.
@@ -175,6 +195,20 @@ func (q *queue) len() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.n
+}
+
+// end returns how many blocks will have left the queue when all that wait now have.
+func (q *queue) end() uint64 {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.out + uint64(q.n)
+}
+
+// until returns how many blocks wait before that number has left the queue.
+func (q *queue) until(end uint64) int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return int(max(end, q.out) - q.out)
 }
 
 // letIn tells those who wait for room. Needs q.mu.

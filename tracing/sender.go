@@ -6,63 +6,87 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
-	"math/rand/v2"
-	"sync"
+	"sync/atomic"
 	"time"
+
+	"github.com/spandrel-go/spandrel/internal/spool"
 )
 
-// A batch that failed for a reason that may pass is sent again after a pause: half of retryFirst at
-// the least, doubling up to retryMax, each shortened at random by up to a half so that many
-// processes do not come back at once. After retryFor the batch is given up.
-const (
-	retryFirst = 500 * time.Millisecond
-	retryMax   = 10 * time.Second
-	retryFor   = time.Minute
-)
+// sender sends batches. A pipeline has as many for the outbox as calls of its exporter may be under way
+// at a time, and one for its spool; only they call AppendRequest, SendRequest and ExportSpans, each in
+// one of the pipeline's slots.
+type sender struct {
+	pl   *pipeline
+	body []byte // the request being sent
 
-// send is the sender: it alone calls AppendRequest, SendRequest and ExportSpans.
+	entry  *spool.Entry // what is being replayed; nil for a batch of the outbox
+	undone bool         // all of entry has to go back to the spool
+	again  bool         // entry has failed before
+}
+
+// send sends what is in the outbox, until that is closed and empty.
 func (pl *pipeline) send() {
-	defer close(pl.sent)
+	defer pl.senderEnds()
+	s := sender{pl: pl}
 	for {
 		b := pl.outbox.get()
-		switch {
-		case b == nil:
+		if b == nil {
 			return
-		case b.marker != nil:
-			close(b.marker)
-		case b.views != nil:
-			pl.sendViews(b)
-		default:
-			pl.sendEncoded(EncodedBatch{Resource: pl.resource, data: b.data, ends: b.ends})
+		}
+		number := b.number
+		if b.views != nil {
+			s.deliverViews(b)
+		} else {
+			s.deliver(b.encoded(pl.resource))
 			batches.Put(b)
 		}
+		pl.outbox.done(number)
 	}
 }
 
-// sendEncoded delivers a batch of bytes, in halves if it is too large.
-func (pl *pipeline) sendEncoded(b EncodedBatch) {
-	n := b.Len()
-	err := pl.try(n, func(ctx context.Context) error {
-		pl.body = pl.encoder.AppendRequest(pl.body[:0], b)
-		defer reclaimBody(pl.body)
-		return pl.encoder.SendRequest(ctx, pl.body, n)
+// senderEnds closes pl.sent when the last sender ends.
+func (pl *pipeline) senderEnds() {
+	if pl.senders.Add(-1) == 0 {
+		close(pl.sent)
+	}
+}
+
+// deliver delivers a batch of bytes, in halves if it is too large.
+func (s *sender) deliver(b EncodedBatch) {
+	pl, n := s.pl, b.Len()
+	var keep func() bool
+	switch {
+	case s.entry != nil:
+		keep = func() bool { return s.keepUndone(b) }
+	case pl.spool != nil:
+		keep = func() bool { return pl.keep(b) }
+	}
+	sent := 0
+	err := s.try(n, keep, func(ctx context.Context) error {
+		s.body = pl.encoder.AppendRequest(s.body[:0], b)
+		sent = len(s.body)
+		defer reclaimBody(s.body)
+		return pl.encoder.SendRequest(ctx, s.body, n)
 	})
-	if cap(pl.body) > keepBatchBytes {
-		pl.body = nil
+	if cap(s.body) > keepBatchBytes {
+		s.body = nil
 	}
 	if pl.halves(err, n) {
-		pl.sendEncoded(b.Part(0, n/2))
-		pl.sendEncoded(b.Part(n/2, n))
+		s.deliver(b.Part(0, n/2))
+		s.deliver(b.Part(n/2, n))
 		return
 	}
-	pl.account(err, n)
+	if err == nil && pl.move(0) {
+		pl.sentBytes.Add(uint64(sent))
+	}
+	s.account(err, n)
 }
 
-// sendViews delivers a batch of borrowed spans and gives their blocks back.
-func (pl *pipeline) sendViews(b *batch) {
+// deliverViews delivers a batch of borrowed spans and gives their blocks back.
+func (s *sender) deliverViews(b *batch) {
+	pl := s.pl
 	l := lendAll(b.views, pl.exporter, "ExportSpans")
-	pl.exportViews(l.views)
+	s.exportViews(l.views)
 	select {
 	case <-pl.gone: // Shutdown has left this call behind: who knows who reads what it was lent
 	default:
@@ -74,19 +98,19 @@ func (pl *pipeline) sendViews(b *batch) {
 			blk.release()
 		}
 	}
-	close(b.done)
+	pl.lent <- struct{}{}
 }
 
 // exportViews exports borrowed spans, in halves if they are too many.
-func (pl *pipeline) exportViews(views []*SpanData) {
+func (s *sender) exportViews(views []*SpanData) {
 	n := len(views)
-	err := pl.try(n, func(ctx context.Context) error { return pl.exporter.ExportSpans(ctx, views[:n:n]) })
-	if pl.halves(err, n) {
-		pl.exportViews(views[:n/2])
-		pl.exportViews(views[n/2:])
+	err := s.try(n, nil, func(ctx context.Context) error { return s.pl.exporter.ExportSpans(ctx, views[:n:n]) })
+	if s.pl.halves(err, n) {
+		s.exportViews(views[:n/2])
+		s.exportViews(views[n/2:])
 		return
 	}
-	pl.account(err, n)
+	s.account(err, n)
 }
 
 // halves says whether a batch of n spans should be tried again in two parts.
@@ -95,66 +119,120 @@ func (pl *pipeline) halves(err error, n int) bool {
 	return e != nil && e.TooLarge && n > 1 && pl.ctx.Err() == nil
 }
 
+// What try returns for a batch that nobody has refused.
+var (
+	errKept     = errors.New("tracing: the batch is in the spool")
+	errNotTried = errors.New("tracing: the batch was not sent")
+)
+
 // account adds a batch of n spans to the counters.
-func (pl *pipeline) account(err error, n int) {
-	e := asExportError(err)
+func (s *sender) account(err error, n int) {
+	pl, e := s.pl, asExportError(err)
 	switch {
 	case err == nil:
-		pl.resolve(&pl.exported, n)
+		s.settle(&pl.exported, n)
+	case errors.Is(err, errKept):
 	case e != nil && e.Rejected > 0 && e.Rejected <= n:
-		pl.resolve(&pl.exported, n-e.Rejected)
-		pl.resolve(&pl.rejected, e.Rejected)
-	case pl.ctx.Err() != nil:
-		pl.resolve(&pl.atEnd, n)
+		s.settle(&pl.exported, n-e.Rejected)
+		s.settle(&pl.rejected, e.Rejected)
+	case errors.Is(err, errNotTried), pl.ctx.Err() != nil:
+		s.settle(&pl.atEnd, n)
 	case e != nil && e.TooLarge && n == 1:
-		pl.resolve(&pl.tooLarge, n)
+		s.settle(&pl.tooLarge, n)
 	default:
-		pl.resolve(&pl.failed, n)
+		s.settle(&pl.failed, n)
 	}
 }
 
-// try calls f until it succeeds, fails for good, or time is up. During Shutdown a batch is tried
-// once: a process that is asked to go does not wait for a backend to come back.
-func (pl *pipeline) try(spans int, f func(context.Context) error) error {
-	deadline := time.Now().Add(retryFor)
-	pause := retryFirst
+// settle adds n spans to a counter.
+func (s *sender) settle(c *atomic.Uint64, n int) {
+	pl := s.pl
+	if s.entry == nil {
+		pl.resolve(c, n)
+		return
+	}
+	if !pl.move(0) { // too late: the batch is still in the spool
+		return
+	}
+	c.Add(uint64(n))
+	if c == &pl.exported {
+		pl.replayed.Add(uint64(n))
+	}
+}
+
+// try calls f until it succeeds, fails for good, or time is up. keep, unless nil, takes the batch over
+// where it would have to wait for the backend; the result is errKept then. During Shutdown a failure is
+// final: a process that is asked to go does not wait for a backend to come back.
+func (s *sender) try(spans int, keep func() bool, f func(context.Context) error) error {
+	pl := s.pl
+	patient := keep == nil || s.entry != nil
+	var failure error
+	var giveUp time.Time
 	for {
-		if err := pl.ctx.Err(); err != nil {
-			return err
+		switch pl.circuit.enter(pl.ctx, patient) {
+		case barred:
+			if keep() {
+				return errKept
+			}
+			patient = true
+			continue
+		case refused:
+			if keep != nil && keep() {
+				return errKept
+			}
+			if failure == nil {
+				failure = errNotTried
+			}
+			return failure
+		case entered:
 		}
-		err := pl.call(spans, f)
-		if err == nil {
+		if failure != nil || s.again {
+			pl.retried.Add(1)
+		}
+		if giveUp.IsZero() {
+			giveUp = time.Now().Add(pl.cfg.retryLimit)
+		}
+		failure = s.call(spans, f)
+		if failure == nil {
+			pl.circuit.answered()
 			pl.health.succeeded()
 			return nil
 		}
-		pl.health.failed(err)
-		e := asExportError(err)
+		pl.health.failed(failure)
+		e := asExportError(failure)
 		if e == nil || !e.Retryable {
-			return err
+			pl.circuit.answered()
+			if pl.ctx.Err() != nil && keep != nil && keep() { // it was Shutdown that cut it off
+				return errKept
+			}
+			return failure
 		}
-		wait := pause - time.Duration(rand.Int64N(int64(pause/2)))
-		wait = max(wait, e.RetryAfter)
-		if time.Now().Add(wait).After(deadline) {
-			return err
+		until := pl.circuit.failed(e.RetryAfter)
+		if keep != nil && keep() {
+			return errKept
 		}
-		timer := time.NewTimer(wait)
-		select {
-		case <-timer.C:
-		case <-pl.stop:
-			timer.Stop()
-			return err
+		if until.After(giveUp) {
+			return failure
 		}
-		pause = min(2*pause, retryMax)
-		pl.retried.Add(1)
+		patient = true
 	}
 }
 
 // call calls f with the deadline of one export. A panic becomes an error.
-func (pl *pipeline) call(spans int, f func(context.Context) error) (err error) {
+func (s *sender) call(spans int, f func(context.Context) error) (err error) {
+	pl := s.pl
+	select {
+	case pl.slots <- struct{}{}:
+	case <-pl.ctx.Done():
+		return pl.ctx.Err()
+	}
+	defer func() { <-pl.slots }()
 	ctx, cancel := context.WithTimeout(pl.ctx, pl.cfg.timeout)
 	defer cancel()
-	pl.calling(spans)
-	defer pl.calling(0)
+	if s.entry == nil {
+		pl.calling(spans)
+		defer pl.calling(-spans)
+	}
 	defer func() {
 		if x := recover(); x != nil {
 			err = fmt.Errorf("tracing: exporter panicked: %v", x)
@@ -163,10 +241,12 @@ func (pl *pipeline) call(spans int, f func(context.Context) error) (err error) {
 	return f(ctx)
 }
 
-// calling notes how many spans the exporter is being called with.
+// calling notes that the exporter is being called with so many spans more.
 func (pl *pipeline) calling(spans int) {
 	pl.tally.Lock()
-	pl.inCall = spans
+	if !pl.gaveUp {
+		pl.inCall += spans
+	}
 	pl.tally.Unlock()
 }
 
@@ -176,54 +256,4 @@ func asExportError(err error) *ExportError {
 		return e
 	}
 	return nil
-}
-
-// health knows whether the backend answers, and says so in the log when that changes.
-type health struct {
-	name   string
-	logger *slog.Logger
-
-	mu    sync.Mutex // guards all below
-	err   error      // of the newest failure; nil once a call succeeded
-	since time.Time  // of the first failure in a row
-	older error      // of the newest failure, ever
-}
-
-func (h *health) failed(err error) {
-	h.mu.Lock()
-	first := h.err == nil
-	if first {
-		h.since = time.Now()
-	}
-	h.err, h.older = err, err
-	h.mu.Unlock()
-	if first {
-		h.logger.Warn("spandrel: exporter fails", "exporter", h.name, "error", err)
-	}
-}
-
-func (h *health) succeeded() {
-	h.mu.Lock()
-	recovered, since := h.err != nil, h.since
-	h.err, h.since = nil, time.Time{}
-	h.mu.Unlock()
-	if recovered {
-		h.logger.Info("spandrel: exporter works again", "exporter", h.name, "failed_for", time.Since(since))
-	}
-}
-
-func (h *health) last() (since time.Time, err error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.since, h.err
-}
-
-// notDelivered makes an error of the newest failure, if there was one.
-func (h *health) notDelivered(spans uint64) error {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.older == nil { // the exporter is not to blame: there was no room, or no time
-		return fmt.Errorf("%d spans not delivered", spans)
-	}
-	return fmt.Errorf("%d spans not delivered: %w", spans, h.older)
 }

@@ -2,7 +2,10 @@
 
 package tracing
 
-import "time"
+import (
+	"log/slog"
+	"time"
+)
 
 // Stats says what became of every span of a provider. Each counter is incremented on its own, none is
 // computed from the others. At rest, when nothing is starting, ending or being sent,
@@ -11,7 +14,8 @@ import "time"
 //
 // and for each exporter, once the provider has been flushed,
 //
-//	Ended = Exported + Waiting + the sum of Dropped + the sum of Withheld
+//	Ended = Queued + the sum of Withheld
+//	Queued + Spool.Recovered = Exported + Waiting + Spool.Spans + the sum of Dropped
 //
 // While spans are made the counters are monotone and each is exact at some moment during the call.
 type Stats struct {
@@ -64,9 +68,7 @@ const (
 	withheldReasons
 )
 
-// ExporterStats says what became of the spans given to one exporter's pipeline. At rest
-//
-//	Queued + Spool.Recovered = Exported + Waiting + Spool.Spans + the sum of Dropped
+// ExporterStats says what became of the spans given to one exporter's pipeline.
 type ExporterStats struct {
 	// Exporter is the exporter's Go type, such as "*zipkin.Exporter".
 	Exporter string
@@ -88,7 +90,7 @@ type ExporterStats struct {
 	QueueCapacity int
 	// SentBytes counts the bytes of the request bodies that an exporter which encodes has delivered.
 	SentBytes uint64
-	// Spool says what is in the directory of a spool; it is zero without one.
+	// Spool says what is in the directory of [WithSpool]; it is zero without one.
 	Spool SpoolStats
 	// CircuitOpen: the newest call failed, and nothing is sent before the next probe.
 	CircuitOpen bool
@@ -117,7 +119,7 @@ type SpoolStats struct {
 type DroppedStats struct {
 	// QueueFull: more waited than [WithQueueSpans] and [WithQueueBytes] allow.
 	QueueFull uint64
-	// ExportFailed: the exporter gave up on the batch, or the pipeline did after its retry limit.
+	// ExportFailed: the exporter gave up on the batch, or the pipeline did after [WithRetryLimit].
 	ExportFailed uint64
 	// TooLarge: the span alone was too large for the backend.
 	TooLarge uint64
@@ -138,4 +140,27 @@ type DroppedStats struct {
 // Sum returns the number of all dropped spans.
 func (d DroppedStats) Sum() uint64 {
 	return d.QueueFull + d.ExportFailed + d.TooLarge + d.Rejected + d.Shutdown + d.Abandoned + d.SpoolFull + d.SpoolFailed
+}
+
+// LogValue shows the reasons for which spans were dropped.
+func (d DroppedStats) LogValue() slog.Value {
+	var attrs []slog.Attr
+	for _, r := range []struct {
+		name  string
+		spans uint64
+	}{
+		{"queue_full", d.QueueFull},
+		{"export_failed", d.ExportFailed},
+		{"too_large", d.TooLarge},
+		{"rejected", d.Rejected},
+		{"shutdown", d.Shutdown},
+		{"abandoned", d.Abandoned},
+		{"spool_full", d.SpoolFull},
+		{"spool_failed", d.SpoolFailed},
+	} {
+		if r.spans > 0 {
+			attrs = append(attrs, slog.Uint64(r.name, r.spans))
+		}
+	}
+	return slog.GroupValue(attrs...)
 }

@@ -21,7 +21,10 @@ type Exporter struct {
 	stopped atomic.Bool // publishes that Shutdown was called
 }
 
-var _ tracing.EncodingExporter = (*Exporter)(nil)
+var (
+	_ tracing.EncodingExporter = (*Exporter)(nil)
+	_ tracing.EncodingNamer    = (*Exporter)(nil)
+)
 
 // New makes an exporter that posts to url, which is used as it stands, path included. With an empty
 // url the environment variable OTEL_EXPORTER_ZIPKIN_ENDPOINT names it, and without that it is
@@ -79,6 +82,10 @@ func (e *Exporter) ExportSpans(ctx context.Context, spans []*tracing.SpanData) e
 	}
 	return failure
 }
+
+// EncodingName names what AppendResource and AppendSpan append: the JSON of Zipkin v2, in the first form
+// that spandrel gave it.
+func (e *Exporter) EncodingName() string { return "zipkin-v2-json/1" }
 
 // AppendResource appends the local endpoint, which AppendRequest puts into each span.
 func (e *Exporter) AppendResource(dst []byte, r *tracing.Resource) []byte {

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package tracing
+
+import (
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+)
+
+// logEvery is the shortest time between two lines of the log about one trouble.
+const logEvery = time.Minute
+
+// health knows whether the backend answers, or the spool, and says so in the log when that changes.
+type health struct {
+	what   string // exporter or spool
+	name   string // of the exporter
+	logger *slog.Logger
+
+	mu     sync.Mutex // guards all below
+	err    error      // of the newest failure; nil once a call succeeded
+	since  time.Time  // of the first failure in a row
+	count  int        // failures in a row
+	older  error      // of the newest failure, ever
+	logged time.Time  // when a failure was last in the log
+	said   bool       // one of the failures in a row was in the log
+}
+
+func (h *health) failed(err error) {
+	now := time.Now()
+	h.mu.Lock()
+	if h.err == nil {
+		h.since, h.count, h.said = now, 0, false
+	}
+	h.count++
+	h.err, h.older = err, err
+	speak := h.logged.IsZero() || now.Sub(h.logged) >= logEvery
+	again, since, count := h.said, h.since, h.count
+	if speak {
+		h.logged, h.said = now, true
+	}
+	h.mu.Unlock()
+	switch {
+	case speak && again:
+		h.logger.Warn("spandrel: "+h.what+" still fails", "exporter", h.name, "error", err, "failures", count, "failing_for", now.Sub(since))
+	case speak:
+		h.logger.Warn("spandrel: "+h.what+" fails", "exporter", h.name, "error", err)
+	}
+}
+
+func (h *health) succeeded() {
+	h.mu.Lock()
+	recovered, since, count := h.err != nil && h.said, h.since, h.count
+	h.err, h.since = nil, time.Time{}
+	h.mu.Unlock()
+	if recovered {
+		h.logger.Info("spandrel: "+h.what+" works again", "exporter", h.name, "failures", count, "failed_for", time.Since(since))
+	}
+}
+
+func (h *health) last() (since time.Time, err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.since, h.err
+}
+
+// newest returns the newest failure, ever, or nil.
+func (h *health) newest() error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.older
+}
+
+// DeliveryError is how ForceFlush and Shutdown say that spans were dropped, or may have been. It is
+// found by errors.As, once for each exporter.
+type DeliveryError struct {
+	// Exporter is the exporter's Go type, such as "*zipkin.Exporter".
+	Exporter string
+	// Sent, Spooled and Dropped count spans from the call's beginning to its end.
+	Sent, Spooled, Dropped uint64
+	// Err is the cause: the exporter's newest error, that of its Shutdown, or the call's deadline. It is
+	// nil where the exporter is not to blame, such as for want of room.
+	Err error
+}
+
+// Error says what happened to the spans, and why.
+func (e *DeliveryError) Error() string {
+	text := fmt.Sprintf("tracing: %s: %d spans sent, %d spooled, %d dropped", e.Exporter, e.Sent, e.Spooled, e.Dropped)
+	if e.Err != nil {
+		text += ": " + e.Err.Error()
+	}
+	return text
+}
+
+// Unwrap returns the cause.
+func (e *DeliveryError) Unwrap() error { return e.Err }

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package tracing_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/spandrel-go/spandrel/tracing"
+)
+
+// gate counts the calls that are inside at a time, and holds each for a tenth of a second of a bubble.
+type gate struct {
+	mu           sync.Mutex // guards the two below
+	inside, most int
+}
+
+// pass is called inside a bubble.
+func (g *gate) pass() {
+	g.mu.Lock()
+	g.inside++
+	g.most = max(g.most, g.inside)
+	g.mu.Unlock()
+	time.Sleep(100 * time.Millisecond)
+	g.mu.Lock()
+	g.inside--
+	g.mu.Unlock()
+}
+
+// With workers so many calls are under way at a time, and no more; a flush waits for all of them.
+func TestWorkersCallSideBySide(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []string{"plain", "encoding"} {
+		for _, workers := range []int{1, 3, tracing.MaxWorkers} {
+			t.Run(fmt.Sprintf("%s, %d", kind, workers), func(t *testing.T) {
+				t.Parallel()
+				synctest.Test(t, func(t *testing.T) {
+					var g gate
+					var e tracing.Exporter = &collector{export: func(context.Context, []*tracing.SpanData) error {
+						g.pass()
+						return nil
+					}}
+					if kind == "encoding" {
+						e = &encoder{send: func(context.Context, []string) error { g.pass(); return nil }}
+					}
+					tracer, p := inBubble(t, e, tracing.WithWorkers(workers), tracing.WithBatchSpans(2))
+					endMany(tracer, 400)
+					begin := time.Now()
+					flush(t, p)
+					assert.Equal(t, min(workers, 200), g.most)
+					rounds := (200 + workers - 1) / workers
+					assert.InDelta(t, rounds, 10*time.Since(begin).Seconds(), 2)
+					s := p.Stats().Exporters[0]
+					assert.EqualValues(t, 400, s.Exported, "the flush waits for all workers")
+					assert.Zero(t, s.InFlight)
+					sumsHold(t, p)
+					shutdown(t, p)
+				})
+			})
+		}
+	}
+}
+
+// Of several workers that fail at once each batch is tried again, and one of them asks whether the
+// backend is back.
+func TestWorkersShareOneCircuit(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
+		var calls []time.Time
+		begin := time.Now()
+		e := &encoder{send: func(context.Context, []string) error {
+			mu.Lock()
+			calls = append(calls, time.Now())
+			mu.Unlock()
+			time.Sleep(time.Millisecond)
+			if time.Since(begin) < 30*time.Second {
+				return &tracing.ExportError{Err: errBackend, Retryable: true}
+			}
+			return nil
+		}}
+		tracer, p := inBubble(t, e, tracing.WithWorkers(4), tracing.WithBatchSpans(1))
+		endMany(tracer, 8)
+		time.Sleep(10 * time.Second)
+		assert.True(t, p.Stats().Exporters[0].CircuitOpen)
+		flush(t, p)
+		assert.False(t, p.Stats().Exporters[0].CircuitOpen)
+		assert.EqualValues(t, 8, p.Stats().Exporters[0].Exported)
+		probes := slices.DeleteFunc(slices.Clone(calls), func(at time.Time) bool {
+			return at.Equal(begin) || at.Sub(begin) >= 30*time.Second
+		})
+		assert.Len(t, calls[:4], 4, "all four at first")
+		assert.NotEmpty(t, probes)
+		assert.Less(t, len(probes), 10, "then one at a time: %v", probes)
+		shutdown(t, p)
+		sumsHold(t, p)
+	})
+}
+
+// A full queue that drops the oldest: what ended last is delivered.
+func TestDropOldest(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []string{"plain", "encoding"} {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				release := make(chan struct{})
+				c := &collector{export: blocked(release)}
+				enc := &encoder{send: func(ctx context.Context, _ []string) error { return blocked(release)(ctx, nil) }}
+				var e tracing.Exporter = c
+				if kind == "encoding" {
+					e = enc
+				}
+				tracer, p := inBubble(t, e, tracing.WithDropOldest(), tracing.WithQueueSpans(20),
+					tracing.WithQueueBytes(64<<10), tracing.WithBatchSpans(5), tracing.WithBatchDelay(time.Second))
+				begin := time.Now()
+				padding := strings.Repeat("x", 4<<10)
+				for i := range 500 {
+					endOne(tracer, strconv.Itoa(i)+padding)
+					synctest.Wait()
+				}
+				assert.Equal(t, begin, time.Now(), "End must not wait")
+				s := p.Stats().Exporters[0]
+				assert.Positive(t, s.Dropped.QueueFull)
+				assert.LessOrEqual(t, s.WaitingBytes, 2*64<<10+2*5*5<<10)
+				sumsHold(t, p)
+				close(release)
+				flush(t, p)
+				names := c.names()
+				for _, request := range enc.sent() {
+					names = append(names, request...)
+				}
+				s = p.Stats().Exporters[0]
+				assert.EqualValues(t, len(names), s.Exported)
+				numbers := []int{}
+				for _, name := range names {
+					n, err := strconv.Atoi(strings.TrimRight(name, "x"))
+					require.NoError(t, err)
+					numbers = append(numbers, n)
+				}
+				slices.Sort(numbers)
+				assert.Equal(t, 499, numbers[len(numbers)-1], "the newest is there")
+				first := slices.IndexFunc(numbers, func(n int) bool { return n > 20 })
+				for i, n := range numbers[first:] {
+					assert.Equal(t, 500-len(numbers[first:])+i, n, "behind what was under way all are the newest: %v", numbers)
+				}
+				shutdown(t, p)
+				sumsHold(t, p)
+			})
+		})
+	}
+}
