@@ -105,7 +105,9 @@ func (e *environment) limits(l *SpanLimits) {
 
 // pipeline changes the defaults of pipelines.
 func (e *environment) pipeline(c *pipelineConfig) {
-	e.set(&c.queueSpans, 1, "OTEL_BSP_MAX_QUEUE_SIZE")
+	if e.set(&c.queueSpans, 1, "OTEL_BSP_MAX_QUEUE_SIZE") {
+		c.encodedSpans = c.queueSpans
+	}
 	c.batchFromEnv = e.set(&c.batchSpans, 1, envBatchSize)
 	millis := 0
 	if e.set(&millis, 0, "OTEL_BSP_SCHEDULE_DELAY") {

@@ -155,15 +155,16 @@ func TestEncodedSpansWaitOutAnOutage(t *testing.T) {
 			}
 			return nil
 		}}
-		p := newProvider(t, tracing.WithExporter(e, tracing.WithBatchDelay(time.Second), tracing.WithQueueSpans(100)), quiet())
+		p := newProvider(t, tracing.WithExporter(e, tracing.WithBatchDelay(time.Second)), quiet())
 		tracer := p.NewTracer("test")
-		for i := range 1000 { // ten times what the queue of records takes
+		const spans = 4 * tracing.DefaultQueueSpans // more than the queue of records takes
+		for i := range spans {
 			endOne(tracer, strconv.Itoa(i))
-			time.Sleep(10 * time.Millisecond)
+			time.Sleep(time.Millisecond)
 		}
 		require.NoError(t, p.ForceFlush(context.Background()))
 		s := p.Stats().Exporters[0]
-		assert.EqualValues(t, 1000, s.Exported)
+		assert.EqualValues(t, spans, s.Exported)
 		assert.Zero(t, s.Dropped)
 		require.NoError(t, p.Shutdown(context.Background()))
 		sumsHold(t, p)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"os"
 	"reflect"
 	"strconv"
@@ -248,6 +249,7 @@ func (f pipelineOptionFunc) apply(c *pipelineConfig) { f(c) }
 
 type pipelineConfig struct {
 	queueSpans, queueBytes int
+	encodedSpans           int // that may wait behind the queue
 	batchSpans, batchBytes int
 	delay, timeout         time.Duration
 	queueWait, retryLimit  time.Duration
@@ -275,12 +277,14 @@ func defaultPipeline() pipelineConfig {
 	return pipelineConfig{
 		queueSpans: DefaultQueueSpans,
 		queueBytes: DefaultQueueBytes,
-		batchSpans: DefaultBatchSpans,
-		batchBytes: DefaultBatchBytes,
-		delay:      DefaultBatchDelay,
-		timeout:    DefaultExportTimeout,
-		retryLimit: DefaultRetryLimit,
-		workers:    1,
+
+		encodedSpans: math.MaxInt,
+		batchSpans:   DefaultBatchSpans,
+		batchBytes:   DefaultBatchBytes,
+		delay:        DefaultBatchDelay,
+		timeout:      DefaultExportTimeout,
+		retryLimit:   DefaultRetryLimit,
+		workers:      1,
 	}
 }
 
@@ -329,10 +333,13 @@ func positiveDuration(option string, d time.Duration, set func(*pipelineConfig))
 	})
 }
 
-// WithQueueSpans bounds the ended spans that wait for the exporter. When the queue is full, new spans
-// are dropped and counted (but see [WithDropOldest], [WithQueueWait] and [WithSpool]). Default [DefaultQueueSpans]; n must be positive.
+// WithQueueSpans bounds the ended spans that wait for the exporter and, for one that encodes, again those
+// that are encoded and wait for the backend: the pipeline holds at most twice n, and the batch that is
+// being made and those that are being sent. When the queue is full, new spans are dropped and counted (but
+// see [WithDropOldest], [WithQueueWait] and [WithSpool]). n must be positive. Without this option
+// [DefaultQueueSpans] may wait, and those that are encoded are bounded in bytes only ([WithQueueBytes]).
 func WithQueueSpans(n int) PipelineOption {
-	return positive("WithQueueSpans", n, func(c *pipelineConfig) { c.queueSpans = n })
+	return positive("WithQueueSpans", n, func(c *pipelineConfig) { c.queueSpans, c.encodedSpans = n, n })
 }
 
 // WithQueueBytes bounds the estimated bytes of the spans that wait and, for an exporter that

@@ -11,11 +11,12 @@ import (
 // outbox holds the batches that wait for the senders: first in, first out. The worker puts, the
 // senders take, and say when they are done.
 type outbox struct {
-	maxBytes int
-	wake     chan struct{} // capacity 1; put and get send, a sender receives
+	maxSpans, maxBytes int
+	wake               chan struct{} // capacity 1; put and get send, a sender receives
 
 	mu      sync.Mutex // guards all below
 	list    []*batch
+	spans   int           // in list
 	bytes   int           // of list
 	next    uint64        // number of the next batch
 	busy    []uint64      // numbers of the batches that have been taken and are not done
@@ -42,16 +43,17 @@ func (o *outbox) add(b *batch) {
 	b.number = o.next
 	o.next++
 	o.list = append(o.list, b)
+	o.spans += b.spans
 	o.bytes += len(b.data)
 	o.tell()
 }
 
-// putBounded adds a batch unless more bytes would wait than may; it waits for room up to d, or until
+// putBounded adds a batch unless more spans or bytes would wait than may; it waits for room up to d, or until
 // stop is closed. An empty outbox takes any batch.
 func (o *outbox) putBounded(b *batch, d time.Duration, stop <-chan struct{}) bool {
 	var timeout *time.Timer
 	o.mu.Lock()
-	for o.bytes > 0 && o.bytes+len(b.data) > o.maxBytes {
+	for len(o.list) > 0 && (o.bytes+len(b.data) > o.maxBytes || o.spans+b.spans > o.maxSpans) {
 		if d == 0 {
 			o.mu.Unlock()
 			return false
@@ -149,6 +151,7 @@ func (o *outbox) tryGet() (b *batch, closed bool) {
 		b = o.list[0]
 		o.list[0] = nil
 		o.list = o.list[1:] // append makes room again
+		o.spans -= b.spans
 		o.bytes -= len(b.data)
 		o.busy = append(o.busy, b.number)
 		if o.room != nil {

@@ -118,7 +118,7 @@ func newPipeline(p *Provider, e Exporter, cfg pipelineConfig) (pl *pipeline, err
 			wakeSpans: min(cfg.batchSpans, max(1, cfg.queueSpans/4), wakeSpans),
 			wake:      make(chan struct{}, 1),
 		},
-		outbox:      outbox{maxBytes: cfg.queueBytes, wake: make(chan struct{}, 1)},
+		outbox:      outbox{maxSpans: cfg.encodedSpans, maxBytes: cfg.queueBytes, wake: make(chan struct{}, 1)},
 		health:      health{what: "exporter", name: name, logger: p.logger},
 		spoolHealth: health{what: "spool", name: name, logger: p.logger},
 	}
@@ -611,7 +611,7 @@ func (pl *pipeline) stats() ExporterStats {
 	pl.tally.Unlock()
 	q := &pl.queue
 	q.mu.Lock()
-	s.Queued = q.pushed
+	s.Queued, s.InQueue = q.pushed, q.spans
 	s.Waiting += q.spans
 	s.WaitingBytes += q.bytes
 	s.Dropped.QueueFull += q.dropped

@@ -81,12 +81,13 @@ type ExporterStats struct {
 	// Retried counts the calls of the exporter with a batch that had failed before.
 	Retried uint64
 	// Waiting is the number of spans in memory that have neither been delivered nor dropped nor spooled
-	// yet; InFlight is how many of them the exporter is being called with.
-	Waiting, InFlight int
+	// yet. Of them, InQueue have not been taken into a batch yet, and InFlight are those that the exporter
+	// is being called with.
+	Waiting, InQueue, InFlight int
 	// WaitingBytes is the estimated size of those that wait: of the records in the queue, and of the
 	// encoded spans behind it.
 	WaitingBytes int
-	// QueueCapacity is what [WithQueueSpans] says.
+	// QueueCapacity is how many may be InQueue ([WithQueueSpans]).
 	QueueCapacity int
 	// SentBytes counts the bytes of the request bodies that an exporter which encodes has delivered.
 	SentBytes uint64

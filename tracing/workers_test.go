@@ -160,3 +160,38 @@ func TestDropOldest(t *testing.T) {
 		})
 	}
 }
+
+// WithQueueSpans bounds encoded spans as well, and without it bytes alone do.
+func TestQueueSpansBoundWhatIsEncoded(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		opts        []tracing.PipelineOption
+		most, least int
+	}{
+		"64 spans": {[]tracing.PipelineOption{tracing.WithQueueSpans(64)}, 2*64 + 2*10, 60},
+		"default":  {nil, 5000, 5000},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				release := make(chan struct{})
+				e := &encoder{send: func(ctx context.Context, _ []string) error { return blocked(release)(ctx, nil) }}
+				opts := append(tt.opts, tracing.WithBatchSpans(10), tracing.WithExportTimeout(time.Hour))
+				tracer, p := inBubble(t, e, opts...)
+				for range 5000 {
+					endOne(tracer, "one")
+					synctest.Wait()
+				}
+				time.Sleep(10 * time.Second)
+				s := p.Stats().Exporters[0]
+				assert.LessOrEqual(t, s.Waiting, tt.most)
+				assert.GreaterOrEqual(t, s.Waiting, tt.least)
+				assert.EqualValues(t, 5000-s.Waiting, s.Dropped.QueueFull)
+				assert.LessOrEqual(t, s.InQueue, s.QueueCapacity)
+				close(release)
+				shutdown(t, p)
+				sumsHold(t, p)
+			})
+		})
+	}
+}

@@ -136,6 +136,10 @@ var exporterFamilies = []family[tracing.ExporterStats]{
 		single(func(s *tracing.ExporterStats) float64 { return float64(s.Waiting) }),
 	},
 	{
+		"spandrel_exporter_spans_in_queue", gauge, "Those of the waiting spans that have not been taken into a batch yet.",
+		single(func(s *tracing.ExporterStats) float64 { return float64(s.InQueue) }),
+	},
+	{
 		"spandrel_exporter_spans_in_flight", gauge, "Those of the waiting spans that the exporter is sending now.",
 		single(func(s *tracing.ExporterStats) float64 { return float64(s.InFlight) }),
 	},
@@ -144,7 +148,7 @@ var exporterFamilies = []family[tracing.ExporterStats]{
 		single(func(s *tracing.ExporterStats) float64 { return float64(s.WaitingBytes) }),
 	},
 	{
-		"spandrel_exporter_queue_capacity_spans", gauge, "Spans that may wait.",
+		"spandrel_exporter_queue_capacity_spans", gauge, "Spans that may be in the queue.",
 		single(func(s *tracing.ExporterStats) float64 { return float64(s.QueueCapacity) }),
 	},
 	{
