@@ -5,7 +5,7 @@ package propagation
 import (
 	"strings"
 
-	"github.com/spandrel-go/spandrel/internal/remote"
+	"go.opentelemetry.io/otel/trace"
 )
 
 // AWS X-Ray, as in "Tracing header" of its developer guide:
@@ -26,7 +26,7 @@ const (
 )
 
 // extractAWS reads x-amzn-trace-id into in.
-func (p *Propagator) extractAWS(src *source, in *Remote) {
+func (p *Propagator) extractAWS(src *source, in *arrival) {
 	value := src.get(&awsHeader)
 	if value == "" {
 		return
@@ -35,16 +35,43 @@ func (p *Propagator) extractAWS(src *source, in *Remote) {
 		p.malformed.count(formatAWS, reasonLength)
 		return
 	}
+	var f fields
+	if parsePlainAWS(value, &f) {
+		f.store(in)
+		in.Format, in.Text = formatAWS, src.text(value)
+		return
+	}
 	f, others, refused := p.parseAWS(value)
 	if refused != reasonNone {
 		p.malformed.count(formatAWS, refused)
 		return
 	}
 	f.store(in)
-	if in.SpanContext.IsValid() && others != "" {
-		remote.AddExtra(in).AWSFields = others
+	if in.HasIDs() && others != "" {
+		in.AddExtra().AWSFields = others
 	}
-	in.Format = formatNames[formatAWS]
+	in.Format = formatAWS
+}
+
+// parsePlainAWS reads the value of x-amzn-trace-id in the form that most have and that we write. It reports
+// false for any other.
+func parsePlainAWS(s string, f *fields) bool {
+	const root, parent, sampled = "Root=1-", ";Parent=", ";Sampled="
+	if len(s) != awsMax || s[:7] != root || s[15] != '-' || s[40:48] != parent || s[64:73] != sampled ||
+		!decodeLower(f.traceID[:4], s[7:15]) || !decodeLower(f.traceID[4:], s[16:40]) || !decodeLower(f.spanID[:], s[48:64]) ||
+		f.traceID == (trace.TraceID{}) || !f.hasIDs() {
+		return false
+	}
+	switch s[73] {
+	case '1':
+		f.decision = Accept
+	case '0':
+		f.decision = Deny
+	default:
+		return false
+	}
+	f.traceIDBits = 128
+	return true
 }
 
 // parseAWS reads the value of x-amzn-trace-id. It counts what it leaves out without refusing the rest.
@@ -71,7 +98,7 @@ func (p *Propagator) parseAWS(s string) (f fields, others string, refused reason
 			if !decodeAny(f.spanID[:], value) {
 				return fields{}, "", reasonSyntax
 			}
-			if !f.spanID.IsValid() {
+			if !f.hasIDs() {
 				return fields{}, "", reasonZeroID
 			}
 		case "Sampled":
@@ -90,10 +117,10 @@ func (p *Propagator) parseAWS(s string) (f fields, others string, refused reason
 			others += part
 		}
 	}
-	if !root && f.spanID.IsValid() {
+	if !root && f.hasIDs() {
 		return fields{}, "", reasonIncomplete
 	}
-	if !f.spanID.IsValid() {
+	if !f.hasIDs() {
 		f = fields{decision: f.decision}
 	}
 	return f, others, reasonNone
@@ -128,18 +155,17 @@ func parseAWSDecision(s string) (d Decision, ok bool) {
 
 // appendAWS appends the value of x-amzn-trace-id.
 func appendAWS(dst []byte, out *outgoing) []byte {
-	traceID, spanID := out.spanContext.TraceID(), out.spanContext.SpanID()
-	dst = appendHex(append(dst, "Root=1-"...), traceID[:4])
-	dst = appendHex(append(dst, '-'), traceID[4:])
-	dst = appendHex(append(dst, ";Parent="...), spanID[:])
+	dst = appendHex(append(dst, "Root=1-"...), out.traceID[:4])
+	dst = appendHex(append(dst, '-'), out.traceID[4:])
+	dst = appendHex(append(dst, ";Parent="...), out.spanID[:])
 	switch out.decision {
 	case Accept:
 		dst = append(dst, ";Sampled=1"...)
 	case Deny:
 		dst = append(dst, ";Sampled=0"...)
 	}
-	if out.arrived != nil && out.arrived.Extra != nil && out.arrived.Extra.AWSFields != "" {
-		dst = append(append(dst, ';'), out.arrived.Extra.AWSFields...)
+	if x := out.extras(); x != nil && x.AWSFields != "" {
+		dst = append(append(dst, ';'), x.AWSFields...)
 	}
 	return dst
 }

@@ -9,7 +9,6 @@ import (
 
 	"github.com/stretchr/testify/assert"
 
-	"github.com/spandrel-go/spandrel/internal/remote"
 	"github.com/spandrel-go/spandrel/propagation"
 )
 
@@ -67,7 +66,7 @@ func TestAWSReads(t *testing.T) {
 			}
 			expected := want.want(t)
 			if tt.fields != "" {
-				remote.AddExtra(&expected).AWSFields = tt.fields
+				expected.Extra = &propagation.Extra{AWSFields: tt.fields}
 			}
 			got := extract(p, headers("x-amzn-trace-id", tt.value))
 			assert.Equal(t, expected, got)

@@ -2,7 +2,11 @@
 
 package propagation
 
-import "strings"
+import (
+	"strings"
+
+	"go.opentelemetry.io/otel/trace"
+)
 
 // B3, as in the README of openzipkin/b3-propagation. Several headers:
 //
@@ -14,40 +18,50 @@ import "strings"
 //
 // A trace id has 16 or 32 digits, the others 16. No decision means that it is left to the callee.
 
-// b3SingleMax is the length of the longest b3 header: 32+1+16+1+1+1+16.
-const b3SingleMax = 68
+const (
+	// b3SingleMax is the length of the longest b3 header: 32+1+16+1+1+1+16.
+	b3SingleMax = 68
+	// b3PlainLen is the length of one without a parent.
+	b3PlainLen = 51
+)
 
 // extractB3 reads the b3 header and the x-b3-* headers into in. Each of the two, the ids and the
 // decision, is taken from the b3 header if that has it, else from the others.
-func (p *Propagator) extractB3(src *source, in *Remote) {
+func (p *Propagator) extractB3(src *source, in *arrival) {
 	var f fields
-	in.Format = formatNames[formatB3]
+	in.Format = formatB3
 	if value := src.get(&b3Header); value != "" {
+		if parsePlainB3(value, &f) {
+			f.store(in)
+			in.Format, in.Text = formatB3Single, src.text(value)
+			return
+		}
 		var refused reason
 		if f, refused = parseB3Single(value); refused != reasonNone {
 			p.malformed.count(formatB3Single, refused)
 		} else {
-			in.Format = formatNames[formatB3Single]
+			in.Format = formatB3Single
 		}
 	}
 	if f.decision == Defer {
 		p.readB3Decision(src, &f)
 	}
-	if !f.spanID.IsValid() {
+	if !f.hasIDs() {
 		p.readB3IDs(src, &f)
 	}
 	f.store(in)
 }
 
-// extractOtherB3 reads the x-b3-* headers of a request whose b3 header has ids, too: in is what was read. Some
-// proxies, older Envoys and Kong among them, write x-b3-* beside a b3 header that they pass on as it came.
-func (p *Propagator) extractOtherB3(src *source, in *Remote) (other Remote) {
-	if in.Format != formatNames[formatB3Single] || src.get(&b3TraceIDHeader) == "" {
-		return other
+// meetOtherB3 reads the x-b3-* headers of a request whose b3 header has ids, too: in is what was read, found
+// what in was added to. Some proxies, older Envoys and Kong among them, write x-b3-* beside a b3 header that
+// they pass on as it came.
+func (p *Propagator) meetOtherB3(src *source, found, in *arrival) {
+	if in.Format != formatB3Single || src.get(&b3TraceIDHeader) == "" {
+		return
 	}
 	one, _ := parseB3Single(src.get(&b3Header))
-	if !one.spanID.IsValid() {
-		return other // the ids of in are those of x-b3-*
+	if !one.hasIDs() {
+		return // the ids of in are those of x-b3-*
 	}
 	f := fields{decision: in.Decision, debug: in.Debug}
 	if one.decision != Defer { // else the decision of in is that of x-b3-*
@@ -57,9 +71,9 @@ func (p *Propagator) extractOtherB3(src *source, in *Remote) (other Remote) {
 		}
 	}
 	p.readB3IDs(src, &f)
+	other := arrival{Format: formatB3}
 	f.store(&other)
-	other.Format = formatNames[formatB3]
-	return other
+	p.meet(src, found, &other)
 }
 
 // readB3Decision reads x-b3-flags and x-b3-sampled.
@@ -95,6 +109,18 @@ func (p *Propagator) readB3IDs(src *source, f *fields) {
 		return
 	}
 	*f = ids
+}
+
+// parsePlainB3 reads a b3 header in the form that most have and that we write: 32 lower-case digits, 16, and a
+// decision. It reports false for any other.
+func parsePlainB3(s string, f *fields) bool {
+	if len(s) != b3PlainLen || s[32] != '-' || s[49] != '-' ||
+		!decodeLower(f.traceID[:], s[:32]) || !decodeLower(f.spanID[:], s[33:49]) || f.traceID == (trace.TraceID{}) || !f.hasIDs() ||
+		!f.setDecision(s[50]) {
+		return false
+	}
+	f.traceIDBits = 128
+	return true
 }
 
 // parseB3Single reads a b3 header. A parent without a decision before it is what Brave writes when
@@ -164,13 +190,12 @@ func b3Sampled(out *outgoing) string {
 
 // appendB3Single appends a b3 header with ids.
 func appendB3Single(dst []byte, out *outgoing) []byte {
-	traceID, spanID := out.spanContext.TraceID(), out.spanContext.SpanID()
 	if out.traceIDBits == 64 {
-		dst = appendHex(dst, traceID[8:])
+		dst = appendHex(dst, out.traceID[8:])
 	} else {
-		dst = appendHex(dst, traceID[:])
+		dst = appendHex(dst, out.traceID[:])
 	}
-	dst = appendHex(append(dst, '-'), spanID[:])
+	dst = appendHex(append(dst, '-'), out.spanID[:])
 	sampled := b3Sampled(out)
 	if sampled == "" {
 		// A parent here would be read as a bad decision by most.
@@ -188,12 +213,12 @@ func appendB3Single(dst []byte, out *outgoing) []byte {
 // with ours. So all headers of B3 that are not written are removed.
 func injectB3(dst *target, set formatSet, out *outgoing, t *texts) {
 	sampled := b3Sampled(out)
-	if t.traceID == "" && sampled == "" {
+	if !out.hasIDs() && sampled == "" {
 		return
 	}
 	var many struct{ traceID, spanID, parent, sampled, flags string }
 	if set.has(formatB3) {
-		many.traceID, many.spanID, many.parent = t.traceID, t.spanID, t.parent
+		many.traceID, many.spanID, many.parent = t.traceID(out), t.spanID(), t.part(partParent)
 		if sampled == "d" {
 			// Debug implies accept: x-b3-sampled is not sent with it.
 			many.flags = "1"
@@ -203,14 +228,19 @@ func injectB3(dst *target, set formatSet, out *outgoing, t *texts) {
 	}
 	var single string
 	if set.has(formatB3Single) {
-		if single = t.b3Single; single == "" {
+		if single = t.part(partB3Single); single == "" {
 			single = sampled
 		}
 	}
-	dst.put(&b3TraceIDHeader, many.traceID)
-	dst.put(&b3SpanIDHeader, many.spanID)
-	dst.put(&b3ParentSpanIDHeader, many.parent)
-	dst.put(&b3SampledHeader, many.sampled)
-	dst.put(&b3FlagsHeader, many.flags)
-	dst.put(&b3Header, single)
+	if single != "" {
+		dst.set(&b3Header, single)
+	}
+	dst.putAll(b3ManyHeaders[:], many.traceID, many.spanID, many.sampled, many.parent, many.flags)
+	if single == "" {
+		dst.remove(&b3Header)
+	}
+}
+
+var b3ManyHeaders = [...]*header{
+	&b3TraceIDHeader, &b3SpanIDHeader, &b3SampledHeader, &b3ParentSpanIDHeader, &b3FlagsHeader,
 }

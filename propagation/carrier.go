@@ -82,6 +82,15 @@ func (s *source) get(name *header) string {
 	return ""
 }
 
+// text returns a value if it may be kept. Some carriers of others hand out strings that change when their
+// request ends; a map does not.
+func (s *source) text(value string) string {
+	if !s.isMap {
+		return ""
+	}
+	return value
+}
+
 // only returns the value of a header that must not occur twice, and whether it did.
 func (s *source) only(name *header) (value string, twice bool) {
 	if v := s.values(name); len(v) > 0 {
@@ -119,14 +128,15 @@ func (s *source) values(name *header) []string {
 // method; target knows how to do it.
 type deleter interface{ Delete(key string) }
 
-// target writes a carrier.
+// target writes a carrier. Each header is set once.
 type target struct {
 	carrier   otelprop.TextMapCarrier
 	header    map[string][]string // the carrier, if isMap
 	isMap     bool
 	canonical bool    // the names in header are
 	deleter   deleter // the carrier, if it is one
-	// values holds the values of all headers that one Inject sets: one allocation for all of them.
+	// values holds the values of all headers that one Inject sets: one allocation for all of them. Each is the
+	// value of a header that is in the map.
 	values []string
 }
 
@@ -170,11 +180,28 @@ func (t *target) put(name *header, value string) {
 	}
 }
 
-// remove removes a header, where the carrier can.
+// putAll puts each of the headers.
+func (t *target) putAll(names []*header, values ...string) {
+	for i, name := range names {
+		if values[i] != "" {
+			t.set(name, values[i])
+		}
+	}
+	for i, name := range names {
+		if values[i] == "" { // after what is set: there may be nothing else
+			t.remove(name)
+		}
+	}
+}
+
+// remove removes a header that was not set, where the carrier can.
 func (t *target) remove(name *header) {
-	if t.isMap {
-		delete(t.header, name.name(t.canonical))
-	} else if t.deleter != nil {
+	switch {
+	case t.isMap:
+		if len(t.header) > len(t.values) {
+			delete(t.header, name.name(t.canonical))
+		}
+	case t.deleter != nil:
 		t.deleter.Delete(name.lower)
 	}
 }

@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+
+	"github.com/spandrel-go/spandrel/internal/remote"
 )
 
 // Config says which formats are read and written. It is Kong's propagation block: same words, same
@@ -63,10 +65,11 @@ type config struct {
 }
 
 // format is a wire format, in the order in which statistics list them.
-type format uint8
+type format = remote.Format
 
 const (
-	formatW3C format = iota
+	formatNone format = iota // no format: only a request id arrived, or nothing
+	formatW3C
 	formatB3
 	formatB3Single
 	formatJaeger
@@ -82,7 +85,7 @@ const (
 
 const preserve = "preserve"
 
-var formatNames = [numFormats]string{"w3c", "b3", "b3-single", "jaeger", "ot", "datadog", "aws", "gcp", "instana", "x-request-id"}
+var formatNames = [numFormats]string{"", "w3c", "b3", "b3-single", "jaeger", "ot", "datadog", "aws", "gcp", "instana", "x-request-id"}
 
 var (
 	extractable = []format{

@@ -5,6 +5,8 @@ package propagation
 import (
 	"sync/atomic"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/spandrel-go/spandrel/internal/remote"
 )
 
@@ -33,12 +35,11 @@ func (s *source) names(f format) bool {
 
 // sameIDs reports whether two formats name the same trace. Where one of them has room for 64 bits only,
 // those must be equal.
-func sameIDs(a, b *Remote) bool {
-	x, y := a.SpanContext.TraceID(), b.SpanContext.TraceID()
+func sameIDs(a, b *arrival) bool {
 	if a.TraceIDBits == 64 || b.TraceIDBits == 64 {
-		return [8]byte(x[8:]) == [8]byte(y[8:])
+		return [8]byte(a.TraceID[8:]) == [8]byte(b.TraceID[8:])
 	}
-	return x == y
+	return a.TraceID == b.TraceID
 }
 
 // fromKong reports whether, of a traceparent and x-b3-* that name different traces, the latter is the
@@ -52,59 +53,61 @@ func (s *source) fromKong() bool {
 
 // disagree adds what a further format names, another trace, to what was found. One of the two is joined,
 // the other becomes a link.
-func (p *Propagator) disagree(src *source, found *Remote, in Remote) {
-	if p.defaultOrder && found.Format == formatNames[formatW3C] && in.Format == formatNames[formatB3] && src.fromKong() {
-		links := found.Extras().Links
-		*found, in = in, *found
+func (p *Propagator) disagree(src *source, found, in *arrival) {
+	linked := in
+	if p.defaultOrder && found.Format == formatW3C && in.Format == formatB3 && src.fromKong() {
+		links := found.Links()
+		was := *found
+		*found, linked = *in, &was
 		if links != nil {
-			remote.AddExtra(found).Links = links
+			found.AddExtra().Links = links
 		}
 	}
-	x := remote.AddExtra(found)
-	x.Links = append(x.Links, remote.Link{SpanContext: in.SpanContext, Format: in.Format})
-	joined, _ := findFormat(found.Format, injectable)
-	linked, _ := findFormat(in.Format, injectable)
-	p.conflicts[joined][linked].Add(1)
+	x := found.AddExtra()
+	x.Links = append(x.Links, remote.Link{SpanContext: linked.SpanContext(), Format: formatNames[linked.Format]})
+	p.conflicts[found.Format][linked.Format].Add(1)
 }
 
-// complete returns the caller with what another format knows more of the same trace: the other half of the
-// trace id or that there is none, that it is random, the debug flag, the parent, the trace state, and what
-// is Datadog's and X-Ray's. So what a service of ours has written in two formats arrives whole at the next.
-func complete(caller, other Remote) Remote {
-	sc := caller.SpanContext
-	switch sameID := sc.TraceID() == other.SpanContext.TraceID(); {
+// complete adds to the caller what another format knows more of the same trace: the other half of the trace id
+// or that there is none, that it is random, the debug flag, the parent, the trace state, and what is Datadog's
+// and X-Ray's. So what a service of ours has written in two formats arrives whole at the next.
+func complete(caller, other *arrival) {
+	caller.Text = ""
+	switch sameID := caller.TraceID == other.TraceID; {
 	case caller.TraceIDBits == 64 && other.TraceIDBits == 128 && !sameID:
-		sc, caller.TraceIDBits = sc.WithTraceID(other.SpanContext.TraceID()), 128
-	case sameID && caller.Format == formatNames[formatW3C] && other.Format != formatNames[formatDatadog]:
+		caller.TraceID, caller.TraceIDBits = other.TraceID, 128
+	case sameID && caller.Format == formatW3C && other.Format != formatDatadog:
 		// W3C has no word for the width: there are zeros in front of 64 bits. Datadog has none either.
 		caller.TraceIDBits = other.TraceIDBits
 	}
 	if caller.Decision == Accept && other.Debug {
 		caller.Debug = true
 	}
-	if !caller.ParentSpanID.IsValid() && sc.SpanID() == other.SpanContext.SpanID() {
+	if !caller.ParentSpanID.IsValid() && caller.SpanID == other.SpanID {
 		caller.ParentSpanID = other.ParentSpanID
 	}
-	if other.SpanContext.IsRandom() {
-		sc = sc.WithTraceFlags(sc.TraceFlags().WithRandom(true))
-	}
-	if caller.TraceState == "" {
-		sc, caller.TraceState = sc.WithTraceState(other.SpanContext.TraceState()), other.TraceState
-	}
-	caller.SpanContext = sc
-	x, from := caller.Extras(), other.Extras()
-	if x.DatadogOrigin == "" {
-		x.DatadogOrigin = from.DatadogOrigin
+	caller.Flags |= other.Flags & trace.FlagsRandom
+	if list := other.TraceStateText(); list != "" && caller.TraceStateText() == "" {
+		r := caller.AddRare()
+		r.State, r.TraceState = other.State, list
 	}
 	// Level and tags belong to a decision.
-	if caller.Priority == 0 && x.DatadogTags == "" && caller.Decision == other.Decision {
-		caller.Priority, x.DatadogTags = other.Priority, from.DatadogTags
+	x, from := caller.Extras(), other.Extras()
+	level := caller.Priority == 0 && (x == nil || x.DatadogTags == "") && caller.Decision == other.Decision
+	if level {
+		caller.Priority = other.Priority
+	}
+	if from == nil {
+		return
+	}
+	x = caller.AddExtra()
+	if level {
+		x.DatadogTags = from.DatadogTags
+	}
+	if x.DatadogOrigin == "" {
+		x.DatadogOrigin = from.DatadogOrigin
 	}
 	if x.AWSFields == "" {
 		x.AWSFields = from.AWSFields
 	}
-	if caller.Extra != nil || other.Extra != nil {
-		caller.Extra = &x
-	}
-	return caller
 }

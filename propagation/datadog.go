@@ -6,8 +6,6 @@ import (
 	"encoding/binary"
 	"strconv"
 	"strings"
-
-	"github.com/spandrel-go/spandrel/internal/remote"
 )
 
 // Datadog, as its libraries write it:
@@ -33,7 +31,7 @@ const (
 )
 
 // extractDatadog reads the x-datadog-* headers into in.
-func (p *Propagator) extractDatadog(src *source, in *Remote) {
+func (p *Propagator) extractDatadog(src *source, in *arrival) {
 	var f fields
 	if text := src.get(&datadogPriorityHeader); text != "" {
 		priority, ok := parsePriority(text)
@@ -52,11 +50,11 @@ func (p *Propagator) extractDatadog(src *source, in *Remote) {
 		p.readDatadogIDs(src, &f, in, traceID, spanID)
 	}
 	f.store(in)
-	in.Format = formatNames[formatDatadog]
+	in.Format = formatDatadog
 }
 
 // readDatadogIDs reads the ids and, if they are good, what belongs to them.
-func (p *Propagator) readDatadogIDs(src *source, f *fields, in *Remote, traceID, spanID string) {
+func (p *Propagator) readDatadogIDs(src *source, f *fields, in *arrival, traceID, spanID string) {
 	low, refused := parseDecimal(traceID)
 	span, refusedSpan := parseDecimal(spanID)
 	if refused == reasonNone {
@@ -87,12 +85,12 @@ func (p *Propagator) readDatadogIDs(src *source, f *fields, in *Remote, traceID,
 	}
 	*f = ids
 	if tags != "" {
-		remote.AddExtra(in).DatadogTags = tags
+		in.AddExtra().DatadogTags = tags
 	}
 	if origin := src.get(&datadogOriginHeader); len(origin) > datadogTagsMax || !isPrintable(origin) {
 		p.malformed.count(formatDatadog, reasonTags)
 	} else if origin != "" {
-		remote.AddExtra(in).DatadogOrigin = origin
+		in.AddExtra().DatadogOrigin = origin
 	}
 }
 
@@ -190,14 +188,14 @@ func datadogPriority(out *outgoing) string {
 // appendDatadogTags appends the value of x-datadog-tags: what does not fit is left out.
 func appendDatadogTags(dst []byte, out *outgoing) []byte {
 	start := len(dst)
-	traceID := out.spanContext.TraceID()
-	if binary.BigEndian.Uint64(traceID[:8]) != 0 {
-		dst = appendHex(append(dst, datadogTID+"="...), traceID[:8])
+	if binary.BigEndian.Uint64(out.traceID[:8]) != 0 {
+		dst = appendHex(append(dst, datadogTID+"="...), out.traceID[:8])
 	}
-	if out.arrived == nil || out.arrived.Extra == nil {
+	x := out.extras()
+	if x == nil {
 		return dst
 	}
-	for rest := out.arrived.Extra.DatadogTags; rest != ""; {
+	for rest := x.DatadogTags; rest != ""; {
 		var tag string
 		tag, rest, _ = strings.Cut(rest, ",")
 		if out.otherDecision && strings.HasPrefix(tag, datadogDM+"=") {
@@ -214,28 +212,20 @@ func appendDatadogTags(dst []byte, out *outgoing) []byte {
 	return dst
 }
 
-// appendDatadogIDs appends both ids and returns where the first ends.
-func appendDatadogIDs(dst []byte, out *outgoing) (_ []byte, traceIDEnd int) {
-	traceID, spanID := out.spanContext.TraceID(), out.spanContext.SpanID()
-	dst = strconv.AppendUint(dst, binary.BigEndian.Uint64(traceID[8:]), 10)
-	traceIDEnd = len(dst)
-	return strconv.AppendUint(dst, binary.BigEndian.Uint64(spanID[:]), 10), traceIDEnd
-}
-
 // injectDatadog writes the x-datadog-* headers, or removes those that are not ours: tags of another
 // trace would give ours another id.
 func injectDatadog(dst *target, out *outgoing, t *texts) {
 	priority := datadogPriority(out)
-	if t.datadogTraceID == "" && priority == "" {
+	if !out.hasIDs() && priority == "" {
 		return
 	}
-	dst.put(&datadogTraceIDHeader, t.datadogTraceID)
-	dst.put(&datadogParentIDHeader, t.datadogParentID)
+	dst.put(&datadogTraceIDHeader, t.part(partDatadogTraceID))
+	dst.put(&datadogParentIDHeader, t.part(partDatadogParentID))
 	dst.put(&datadogPriorityHeader, priority)
 	var origin string
-	if out.arrived != nil && out.arrived.Extra != nil {
-		origin = out.arrived.Extra.DatadogOrigin
+	if x := out.extras(); x != nil {
+		origin = x.DatadogOrigin
 	}
 	dst.put(&datadogOriginHeader, origin)
-	dst.put(&datadogTagsHeader, t.datadogTags)
+	dst.put(&datadogTagsHeader, t.part(partDatadogTags))
 }

@@ -2,11 +2,7 @@
 
 package propagation
 
-import (
-	"strings"
-
-	"github.com/spandrel-go/spandrel/internal/remote"
-)
+import "strings"
 
 // Datadog's member of a tracestate, as its libraries write it:
 //
@@ -32,7 +28,7 @@ func datadogMember(list string) string {
 }
 
 // readDatadogState reads the value of Datadog's member into in, which has the decision of traceparent.
-func readDatadogState(in *Remote, value string) {
+func readDatadogState(in *arrival, value string) {
 	// 42 tags of the shortest kind, each of which grows by four.
 	var buf [maxStateValue + 4*42]byte
 	tags := buf[:0]
@@ -61,7 +57,7 @@ func readDatadogState(in *Remote, value string) {
 		part, rest, _ = strings.Cut(rest, ";")
 		key, text, colon := strings.Cut(part, ":")
 		if key == "o" && colon {
-			remote.AddExtra(in).DatadogOrigin = strings.ReplaceAll(text, "~", "=")
+			in.AddExtra().DatadogOrigin = strings.ReplaceAll(text, "~", "=")
 		}
 		name, ok := strings.CutPrefix(key, "t.")
 		if !ok || name == "" || text == "" || name == "tid" || name == "dm" && !mechanism {
@@ -74,14 +70,14 @@ func readDatadogState(in *Remote, value string) {
 		tags = appendReplaced(append(tags, '='), text, "~", '=')
 	}
 	if len(tags) > 0 {
-		remote.AddExtra(in).DatadogTags = string(tags)
+		in.AddExtra().DatadogTags = string(tags)
 	}
 }
 
 // hasDatadogState reports whether a tracestate is written with Datadog's member: was is the value that is
 // in it, or "". A forwarded one stays as it came.
 func hasDatadogState(out *outgoing, set formatSet, was string) bool {
-	fromDatadog := out.arrived != nil && out.arrived.Format == formatNames[formatDatadog]
+	fromDatadog := out.arrived != nil && out.arrived.Format == formatDatadog
 	if out.forwarded {
 		return fromDatadog && was == ""
 	}
@@ -93,10 +89,7 @@ func hasDatadogState(out *outgoing, set formatSet, was string) bool {
 func appendDatadogState(dst []byte, out *outgoing, was string) []byte {
 	start := len(dst)
 	dst = append(append(dst, "dd=s:"...), datadogPriority(out)...)
-	var arrived *remote.Extra
-	if out.arrived != nil {
-		arrived = out.arrived.Extra
-	}
+	arrived := out.extras()
 	if arrived != nil && arrived.DatadogOrigin != "" {
 		before := len(dst)
 		dst = appendSanitized(append(dst, ";o:"...), arrived.DatadogOrigin, '_')
@@ -104,8 +97,7 @@ func appendDatadogState(dst []byte, out *outgoing, was string) []byte {
 			dst = dst[:before]
 		}
 	}
-	spanID := out.spanContext.SpanID()
-	dst = appendHex(append(dst, ";p:"...), spanID[:])
+	dst = appendHex(append(dst, ";p:"...), out.spanID[:])
 	if arrived != nil {
 		for rest := arrived.DatadogTags; rest != ""; {
 			var tag string

@@ -9,7 +9,6 @@ import (
 
 	"github.com/stretchr/testify/assert"
 
-	"github.com/spandrel-go/spandrel/internal/remote"
 	"github.com/spandrel-go/spandrel/propagation"
 )
 
@@ -102,8 +101,7 @@ func TestDatadogReads(t *testing.T) {
 			want := base.want(t)
 			want.Priority = tt.priority
 			if tt.tags+tt.origin != "" {
-				x := remote.AddExtra(&want)
-				x.DatadogTags, x.DatadogOrigin = tt.tags, tt.origin
+				want.Extra = &propagation.Extra{DatadogTags: tt.tags, DatadogOrigin: tt.origin}
 			}
 			got := extract(p, headers(tt.headers...))
 			assert.Equal(t, want, got)
@@ -187,7 +185,7 @@ func TestDatadogTagsThatDoNotFit(t *testing.T) {
 	r := extract(p, headers(datadogIDs("x-datadog-tags", long)...))
 	assert.Equal(t, long, r.Extras().DatadogTags)
 	r.SpanContext = r.SpanContext.WithTraceID(traceID(t, traceHex))
-	remote.AddExtra(&r).DatadogTags = "_dd.p.a=b," + long[:511-10] + ",_dd.p.c=d"
+	r.Extra.DatadogTags = "_dd.p.a=b," + long[:511-10] + ",_dd.p.c=d"
 	assert.Equal(t, datadogTID+",_dd.p.a=b,_dd.p.c=d", inject(contextWith(r), p).Get("x-datadog-tags"))
 }
 

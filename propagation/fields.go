@@ -15,26 +15,25 @@ type fields struct {
 	traceID     trace.TraceID
 	spanID      trace.SpanID // valid if there are ids
 	parent      trace.SpanID
-	traceIDBits int
+	traceIDBits uint8
 	decision    Decision
 	debug       bool
 }
 
+func (f *fields) hasIDs() bool { return f.spanID != trace.SpanID{} }
+
 // store sets all of in but its format and its request id.
-func (f *fields) store(in *Remote) {
+func (f *fields) store(in *arrival) {
 	in.Decision = f.decision
 	in.Debug = f.debug
-	if !f.spanID.IsValid() {
+	if !f.hasIDs() {
 		return
 	}
+	in.TraceID, in.SpanID, in.ParentSpanID, in.TraceIDBits = f.traceID, f.spanID, f.parent, f.traceIDBits
 	// The sampled flag is the only one: no other format than w3c says that a trace id is random.
-	cfg := trace.SpanContextConfig{TraceID: f.traceID, SpanID: f.spanID, Remote: true}
 	if f.decision == Accept {
-		cfg.TraceFlags = trace.FlagsSampled
+		in.Flags = trace.FlagsSampled
 	}
-	in.SpanContext = trace.NewSpanContext(cfg)
-	in.ParentSpanID = f.parent
-	in.TraceIDBits = f.traceIDBits
 }
 
 // setIDs sets the ids from their digits: 16 or 32 for a trace id, 16 for the others. parent may be
@@ -56,7 +55,7 @@ func (f *fields) setIDs(traceID, spanID, parent string) reason {
 		parent != "" && !decodeAny(f.parent[:], parent) {
 		return reasonSyntax
 	}
-	if !f.traceID.IsValid() || !f.spanID.IsValid() {
+	if f.traceID == (trace.TraceID{}) || !f.hasIDs() {
 		return reasonZeroID
 	}
 	return reasonNone

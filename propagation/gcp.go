@@ -19,7 +19,7 @@ import (
 const gcpMax = 57
 
 // extractGCP reads x-cloud-trace-context into in.
-func (p *Propagator) extractGCP(src *source, in *Remote) {
+func (p *Propagator) extractGCP(src *source, in *arrival) {
 	value := src.get(&gcpHeader)
 	if value == "" {
 		return
@@ -29,7 +29,7 @@ func (p *Propagator) extractGCP(src *source, in *Remote) {
 		p.malformed.count(formatGCP, refused)
 	}
 	f.store(in)
-	in.Format = formatNames[formatGCP]
+	in.Format = formatGCP
 }
 
 // parseGCP reads the value of x-cloud-trace-context. Beside an id of zeros the decision stays.
@@ -87,9 +87,8 @@ func parseDecimal(s string) (n uint64, refused reason) {
 
 // appendGCP appends the value of x-cloud-trace-context.
 func appendGCP(dst []byte, out *outgoing) []byte {
-	traceID, spanID := out.spanContext.TraceID(), out.spanContext.SpanID()
-	dst = append(appendHex(dst, traceID[:]), '/')
-	dst = strconv.AppendUint(dst, binary.BigEndian.Uint64(spanID[:]), 10)
+	dst = append(appendHex(dst, out.traceID[:]), '/')
+	dst = strconv.AppendUint(dst, binary.BigEndian.Uint64(out.spanID[:]), 10)
 	switch out.decision {
 	case Accept:
 		dst = append(dst, ";o=1"...)

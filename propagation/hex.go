@@ -2,7 +2,80 @@
 
 package propagation
 
+import "encoding/binary"
+
 const hexDigits = "0123456789abcdef"
+
+// Eight digits are read and written at a time, as one number with a digit in each byte, the first of
+// them in the highest. everyByte times a byte has that byte in each.
+const everyByte = 0x0101_0101_0101_0101
+
+// parseDigits reads eight hexadecimal digits of either case. bad is not 0 if one of them is none, upper if
+// one is in upper case.
+func parseDigits(digits uint64) (value uint32, bad, upper uint64) {
+	letters := digits >> 6 & everyByte // 1 for what must be a letter
+	lower := digits | letters<<5
+	upper = lower ^ digits
+	n := digits&(0x0f*everyByte) + 9*letters
+	// A digit is one if it is that of its value. A value of 16 and more would have other letters.
+	bad = n&(0xf0*everyByte) | lower ^ renderDigits(n)
+	n = (n | n>>4) & 0x00ff_00ff_00ff_00ff
+	n = (n | n>>8) & 0x0000_ffff_0000_ffff
+	return uint32(n | n>>16), bad, upper
+}
+
+// renderDigits returns the lower-case digits of eight values, none of them above 15.
+func renderDigits(values uint64) uint64 {
+	letters := (values + 6*everyByte) >> 4 & everyByte // 1 for 10 and more
+	return values + '0'*everyByte + ('a'-'0'-10)*letters
+}
+
+// spread returns the eight values that make up v.
+func spread(v uint32) uint64 {
+	n := uint64(v)
+	n = (n | n<<16) & 0x0000_ffff_0000_ffff
+	n = (n | n<<8) & 0x00ff_00ff_00ff_00ff
+	return (n | n<<4) & (0x0f * everyByte)
+}
+
+// eightBytes returns the first eight bytes of s: one load.
+func eightBytes(s string) uint64 {
+	_ = s[7]
+	return uint64(s[0])<<56 | uint64(s[1])<<48 | uint64(s[2])<<40 | uint64(s[3])<<32 |
+		uint64(s[4])<<24 | uint64(s[5])<<16 | uint64(s[6])<<8 | uint64(s[7])
+}
+
+// decodeLower decodes 2*len(dst) lower-case digits and reports whether s is that.
+func decodeLower(dst []byte, s string) bool {
+	bad, upper := decode(dst, s)
+	return bad|upper == 0
+}
+
+// decodeAny decodes 2*len(dst) digits of either case and reports whether s is that.
+func decodeAny(dst []byte, s string) bool {
+	bad, _ := decode(dst, s)
+	return bad == 0
+}
+
+// decode returns 0 and 0 for good lower-case digits; upper is not 0 if one is in upper case.
+func decode(dst []byte, s string) (bad, upper uint64) {
+	if len(s) != 2*len(dst) {
+		return 1, 0
+	}
+	for len(dst) >= 4 && len(s) >= 8 {
+		v, b, u := parseDigits(eightBytes(s))
+		bad, upper = bad|b, upper|u
+		binary.BigEndian.PutUint32(dst, v)
+		dst, s = dst[4:], s[8:]
+	}
+	for i := range dst {
+		hi, lo := hexValues[s[2*i]], hexValues[s[2*i+1]]
+		bad |= uint64(^(hi & lo) & hexValid)
+		upper |= uint64((hi | lo) & hexUpper)
+		dst[i] = hi<<4 | lo&0x0f
+	}
+	return bad, upper
+}
 
 // The bits of hexValues above the four of the digit's value.
 const (
@@ -18,35 +91,12 @@ var hexValues = [256]uint8{
 	'A': 0x3a, 'B': 0x3b, 'C': 0x3c, 'D': 0x3d, 'E': 0x3e, 'F': 0x3f,
 }
 
-// decodeLower decodes 2*len(dst) lower-case digits and reports whether s is that.
-func decodeLower(dst []byte, s string) bool {
-	ok, upper := decode(dst, s)
-	return ok && !upper
-}
-
-// decodeAny decodes 2*len(dst) digits of either case and reports whether s is that.
-func decodeAny(dst []byte, s string) bool {
-	ok, _ := decode(dst, s)
-	return ok
-}
-
-func decode(dst []byte, s string) (ok, upper bool) {
-	if len(s) != 2*len(dst) {
-		return false, false
-	}
-	all, any := hexValid, uint8(0)
-	for i := range dst {
-		hi, lo := hexValues[s[2*i]], hexValues[s[2*i+1]]
-		all &= hi & lo
-		any |= hi | lo
-		dst[i] = hi<<4 | lo&0x0f
-	}
-	return all != 0, any&hexUpper != 0
-}
-
 // decodePadded decodes one or more digits of either case into the end of dst, which is zero, and
 // reports whether s is that. Of more than 2*len(dst) digits the first are left out.
 func decodePadded(dst []byte, s string) bool {
+	if len(s) == 2*len(dst) {
+		return decodeAny(dst, s)
+	}
 	all := hexValid
 	for i := range len(s) {
 		v := hexValues[s[len(s)-1-i]]
@@ -60,8 +110,18 @@ func decodePadded(dst []byte, s string) bool {
 
 // appendHex appends two lower-case digits for each byte of src.
 func appendHex(dst, src []byte) []byte {
+	for len(src) >= 4 {
+		dst = binary.BigEndian.AppendUint64(dst, renderDigits(spread(binary.BigEndian.Uint32(src))))
+		src = src[4:]
+	}
 	for _, b := range src {
 		dst = append(dst, hexDigits[b>>4], hexDigits[b&0x0f])
 	}
 	return dst
+}
+
+// lowerByte decodes two lower-case digits.
+func lowerByte(first, second byte) (b byte, ok bool) {
+	hi, lo := hexValues[first], hexValues[second]
+	return hi<<4 | lo&0x0f, hi&lo&hexValid != 0 && (hi|lo)&hexUpper == 0
 }

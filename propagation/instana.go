@@ -12,7 +12,7 @@ package propagation
 // forces nothing, so the decision is left to the callee.
 
 // extractInstana reads the x-instana-* headers into in.
-func (p *Propagator) extractInstana(src *source, in *Remote) {
+func (p *Propagator) extractInstana(src *source, in *arrival) {
 	var f fields
 	level := src.get(&instanaLevelHeader)
 	if level != "" {
@@ -32,11 +32,11 @@ func (p *Propagator) extractInstana(src *source, in *Remote) {
 			f = fields{decision: f.decision}
 		}
 	}
-	if !f.spanID.IsValid() && f.decision == Accept {
+	if !f.hasIDs() && f.decision == Accept {
 		f.decision = Defer
 	}
 	f.store(in)
-	in.Format = formatNames[formatInstana]
+	in.Format = formatInstana
 }
 
 // setPaddedIDs sets the ids from digits of either case; zeros in front may be missing.
@@ -47,7 +47,7 @@ func (f *fields) setPaddedIDs(traceID, spanID string) reason {
 	if !decodePadded(f.traceID[:], traceID) || !decodePadded(f.spanID[:], spanID) {
 		return reasonSyntax
 	}
-	if !f.traceID.IsValid() || !f.spanID.IsValid() {
+	if !f.traceID.IsValid() || !f.hasIDs() {
 		return reasonZeroID
 	}
 	f.traceIDBits = 128
@@ -64,12 +64,12 @@ func injectInstana(dst *target, out *outgoing, t *texts) {
 	switch {
 	case out.decision == Deny:
 		level = "0"
-	case t.traceID == "":
+	case !out.hasIDs():
 		return
 	case out.decision == Accept:
 		level = "1"
 	}
-	dst.put(&instanaTraceIDHeader, t.traceID)
-	dst.put(&instanaSpanIDHeader, t.spanID)
+	dst.put(&instanaTraceIDHeader, t.traceID(out))
+	dst.put(&instanaSpanIDHeader, t.spanID())
 	dst.put(&instanaLevelHeader, level)
 }

@@ -21,7 +21,7 @@ const (
 )
 
 // extractJaeger reads uber-trace-id into in.
-func (p *Propagator) extractJaeger(src *source, in *Remote) {
+func (p *Propagator) extractJaeger(src *source, in *arrival) {
 	value := src.get(&jaegerHeader)
 	if value == "" {
 		return
@@ -40,7 +40,7 @@ func (p *Propagator) extractJaeger(src *source, in *Remote) {
 		return
 	}
 	f.store(in)
-	in.Format = formatNames[formatJaeger]
+	in.Format = formatJaeger
 }
 
 // parseJaeger reads the value of uber-trace-id. Of a parent that is too long to be a span id it keeps
@@ -78,13 +78,12 @@ func parseJaeger(s string) (f fields, refused reason) {
 // appendJaeger appends the value of uber-trace-id. There must be a decision, for the flags cannot say
 // that there is none.
 func appendJaeger(dst []byte, out *outgoing) []byte {
-	traceID, spanID := out.spanContext.TraceID(), out.spanContext.SpanID()
 	if out.traceIDBits == 64 {
-		dst = appendHex(dst, traceID[8:])
+		dst = appendHex(dst, out.traceID[8:])
 	} else {
-		dst = appendHex(dst, traceID[:])
+		dst = appendHex(dst, out.traceID[:])
 	}
-	dst = appendHex(append(dst, ':'), spanID[:])
+	dst = appendHex(append(dst, ':'), out.spanID[:])
 	dst = append(dst, ':')
 	if out.parent.IsValid() {
 		dst = appendHex(dst, out.parent[:])

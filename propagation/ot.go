@@ -10,7 +10,7 @@ package propagation
 // callee.
 
 // extractOT reads the ot-tracer-* headers into in. If one id is bad none is used.
-func (p *Propagator) extractOT(src *source, in *Remote) {
+func (p *Propagator) extractOT(src *source, in *arrival) {
 	var f fields
 	var ok bool
 	if f.decision, ok = parseDecision(src.get(&otSampledHeader)); !ok {
@@ -30,13 +30,13 @@ func (p *Propagator) extractOT(src *source, in *Remote) {
 		}
 	}
 	f.store(in)
-	in.Format = formatNames[formatOT]
+	in.Format = formatOT
 }
 
 // injectOT writes the ot-tracer-* headers, or removes an ot-tracer-sampled that is not ours. Their
 // readers take no decision without ids, so none is written.
 func injectOT(dst *target, out *outgoing, t *texts) {
-	if t.otTraceID == "" {
+	if !out.hasIDs() {
 		return
 	}
 	var sampled string
@@ -46,7 +46,7 @@ func injectOT(dst *target, out *outgoing, t *texts) {
 	case Deny:
 		sampled = "0"
 	}
-	dst.set(&otTraceIDHeader, t.otTraceID)
-	dst.set(&otSpanIDHeader, t.spanID)
+	dst.set(&otTraceIDHeader, t.otTraceID(out))
+	dst.set(&otSpanIDHeader, t.spanID())
 	dst.put(&otSampledHeader, sampled)
 }

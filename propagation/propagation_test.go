@@ -13,7 +13,6 @@ import (
 	otelprop "go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 
-	"github.com/spandrel-go/spandrel/internal/remote"
 	"github.com/spandrel-go/spandrel/propagation"
 )
 
@@ -93,7 +92,7 @@ func inject(ctx context.Context, p *propagation.Propagator) otelprop.HeaderCarri
 
 // contextWith returns a Go context as Extract would, had it read r.
 func contextWith(r propagation.Remote) context.Context {
-	ctx := context.WithValue(context.Background(), remote.Key, &r)
+	ctx := propagation.ContextWithRemote(context.Background(), r)
 	return trace.ContextWithRemoteSpanContext(ctx, r.SpanContext)
 }
 

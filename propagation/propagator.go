@@ -4,7 +4,9 @@ package propagation
 
 import (
 	"context"
+	"encoding/binary"
 	"slices"
+	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -97,8 +99,8 @@ func fieldsOf(c config) []string {
 	return append(fields, requestIDHeader.lower, clientTraceIDHeader.lower, forceTraceHeader.lower, kongRequestIDHeader.lower)
 }
 
-// read reads the headers of one format.
-func (p *Propagator) read(f format, src *source, in *Remote) {
+// read reads the headers of one format into in, which is blank.
+func (p *Propagator) read(f format, src *source, in *arrival) {
 	switch f {
 	case formatW3C:
 		p.extractW3C(src, in)
@@ -138,95 +140,98 @@ func (p *Propagator) Extract(ctx context.Context, carrier otelprop.TextMapCarrie
 		return ctx
 	}
 	src := newSource(carrier)
-	var found Remote
+	var found arrival
 	for _, f := range p.extract {
-		if found.Format == "" { // the common case: nothing to compare with
+		if found.Format == formatNone { // the common case: nothing to compare with
 			p.read(f, &src, &found)
-			if !found.SpanContext.IsValid() && found.Decision == Defer {
-				found = Remote{}
-			}
-			if f == formatB3 && found.SpanContext.IsValid() {
-				p.meet(&src, &found, p.extractOtherB3(&src, &found))
+			switch {
+			case found.Format == formatB3Single && found.HasIDs():
+				p.meetOtherB3(&src, &found, &found)
+			case found.Format != formatNone && !found.HasIDs() && found.Decision == Defer:
+				found = arrival{}
 			}
 			continue
 		}
-		if found.SpanContext.IsValid() && !src.names(f) {
+		if found.HasIDs() && !src.names(f) {
 			continue
 		}
-		var in Remote
+		var in arrival
 		p.read(f, &src, &in)
-		p.meet(&src, &found, in)
-		if f == formatB3 && in.SpanContext.IsValid() {
-			p.meet(&src, &found, p.extractOtherB3(&src, &in))
+		of := in
+		p.meet(&src, &found, &in)
+		if f == formatB3 && of.HasIDs() {
+			p.meetOtherB3(&src, &found, &of)
 		}
 	}
-	p.cap(&found)
-	ids := p.readCorrelation(&src)
-	if !found.SpanContext.IsValid() {
-		old := remote.FromContext(ctx)
-		known := old != nil && (found.Decision == Defer || old.SpanContext.IsValid())
-		if ids == (correlation{}) && (known || found.Decision == Defer) {
-			return ctx
-		}
-		// Neither a request id nor a decision alone is about another trace: what is known of that in ctx stays.
-		if known {
-			found = *old
-			if old.Extra != nil {
-				x := *old.Extra // that one is ctx's
-				found.Extra = &x
-			}
-		}
-		ids.store(&found)
-		return &note{Context: ctx, remote: found}
+	if p.forcedLimit != nil {
+		p.cap(&found)
 	}
-	ids.store(&found)
-	if spanKey == nil {
-		return trace.ContextWithRemoteSpanContext(&note{Context: ctx, remote: found}, found.SpanContext)
+	if found.HasIDs() {
+		p.readCorrelation(&src, &found)
+		if spanKey == nil {
+			return trace.ContextWithRemoteSpanContext(&note{ctx, found}, found.SpanContext())
+		}
+		return &node{ctx, found}
 	}
-	return &node{Context: ctx, remote: found}
+	some := p.readCorrelation(&src, &found)
+	old := remote.FromContext(ctx)
+	known := old != nil && (found.Decision == Defer || old.HasIDs())
+	if !some && (known || found.Decision == Defer) {
+		return ctx
+	}
+	// Neither a request id nor a decision alone is about another trace: what is known of that in ctx stays.
+	if known {
+		in := found
+		found = *old
+		found.OwnRare() // that one is ctx's
+		addCorrelation(&found, &in)
+	}
+	return &note{ctx, found}
 }
 
-// meet adds what was read in one format to what was found in others: ids, or a decision, or both.
-func (p *Propagator) meet(src *source, found *Remote, in Remote) {
+// meet adds what was read in one format to what was found in others: ids, or a decision, or both. It may
+// change in.
+func (p *Propagator) meet(src *source, found, in *arrival) {
 	switch {
-	case !in.SpanContext.IsValid(): // a decision alone came before already
-	case !found.SpanContext.IsValid():
-		*found = in
-	case !sameIDs(found, &in):
+	case !in.HasIDs(): // a decision alone came before already
+	case !found.HasIDs():
+		*found = *in
+	case !sameIDs(found, in):
 		p.disagree(src, found, in)
-	case in.ParentSpanID.IsValid() && in.ParentSpanID == found.SpanContext.SpanID():
-		if links := found.Extras().Links; links != nil {
-			remote.AddExtra(&in).Links = links
+	case in.ParentSpanID.IsValid() && in.ParentSpanID == found.SpanID:
+		if links := found.Links(); links != nil {
+			in.AddExtra().Links = links
 		}
-		*found = complete(in, *found)
+		complete(in, found)
+		*found = *in
 	default:
-		*found = complete(*found, in)
+		complete(found, in)
 	}
 }
 
 // outgoing is what Inject sends.
 type outgoing struct {
-	spanContext   trace.SpanContext // invalid: there are no ids
+	traceID       trace.TraceID
+	spanID        trace.SpanID // invalid: there are no ids
 	parent        trace.SpanID
+	flags         trace.TraceFlags
 	decision      Decision
 	debug         bool
-	traceIDBits   int     // as the trace id arrived; 0 if it did not
-	arrived       *Remote // where the trace id arrived, else nil
-	otherDecision bool    // the decision is not the one that arrived
-	forwarded     bool    // no span was made here
+	otherDecision bool     // the decision is not the one that arrived
+	forwarded     bool     // no span was made here
+	traceIDBits   uint8    // as the trace id arrived; 0 if it did not
+	arrived       *arrival // where the trace id arrived, else nil
+	state         trace.TraceState
 }
 
-// texts holds what is written of an outgoing, all substrings of one string.
-type texts struct {
-	traceparent, tracestate string
-	traceID, spanID, parent string
-	b3Single, jaeger        string
-	otTraceID               string
-	datadogTraceID          string
-	datadogParentID         string
-	datadogTags             string
-	aws, gcp                string
-	requestID               string
+func (out *outgoing) hasIDs() bool { return out.spanID != trace.SpanID{} }
+
+// extras returns what few requests have of what arrived, or nil.
+func (out *outgoing) extras() *Extra {
+	if out.arrived == nil {
+		return nil
+	}
+	return out.arrived.Extras()
 }
 
 // Inject writes the span context in ctx into the carrier, in all formats of the configuration.
@@ -247,30 +252,40 @@ func (p *Propagator) Inject(ctx context.Context, carrier otelprop.TextMapCarrier
 	for i := range p.clear {
 		dst.remove(&p.clear[i])
 	}
-	sc, r := trace.SpanContextFromContext(ctx), remote.FromContext(ctx)
-	if !sc.IsValid() && r == nil {
+	if n, ok := ctx.(*node); ok && n.Text != "" && n.Rare == nil && p.injectsAlone(n.Format) {
+		injectText(&dst, &n.arrival)
 		return
 	}
 	var out outgoing
-	out.join(&sc, r)
+	r, ids, ok := out.from(ctx)
+	if !ok {
+		return
+	}
 	set := p.inject
 	n := p.headers
 	if p.preserve {
-		if f := p.formatOf(r); !set.has(f) {
+		f := p.defaultFormat
+		if r != nil && r.Format != formatNone {
+			f = r.Format
+		}
+		if !set.has(f) {
 			set, n = set.with(f), n+headersOf[f]
 		}
 	}
-	makeRequestID := startsTrace(sc, r) && (r == nil || r.RequestID == "")
 	var t texts
-	t.render(&out, set, makeRequestID)
-	if !makeRequestID && r != nil {
-		t.requestID = r.RequestID
+	if out.hasIDs() {
+		t.render(&out, set, ids)
 	}
-
-	if r != nil && r.Extra != nil {
-		n += 4
+	requestID := t.part(partRequestID)
+	if r != nil {
+		if r.RequestID != "" {
+			requestID = r.RequestID
+		}
+		if r.Rare != nil {
+			n += 4
+		}
 	}
-	for _, rare := range [...]string{t.tracestate, t.parent, t.requestID} {
+	for _, rare := range [...]string{t.tracestate, t.part(partParent), requestID} {
 		n += min(1, len(rare))
 	}
 	dst.reserve(n)
@@ -280,8 +295,8 @@ func (p *Propagator) Inject(ctx context.Context, carrier otelprop.TextMapCarrier
 	if set.has(formatB3) || set.has(formatB3Single) {
 		injectB3(&dst, set, &out, &t)
 	}
-	if t.jaeger != "" {
-		dst.set(&jaegerHeader, t.jaeger)
+	if text := t.part(partJaeger); text != "" {
+		dst.set(&jaegerHeader, text)
 	}
 	if set.has(formatOT) {
 		injectOT(&dst, &out, &t)
@@ -289,45 +304,104 @@ func (p *Propagator) Inject(ctx context.Context, carrier otelprop.TextMapCarrier
 	if set.has(formatDatadog) {
 		injectDatadog(&dst, &out, &t)
 	}
-	if t.aws != "" {
-		dst.set(&awsHeader, t.aws)
+	if text := t.part(partAWS); text != "" {
+		dst.set(&awsHeader, text)
 	}
-	if t.gcp != "" {
-		dst.set(&gcpHeader, t.gcp)
+	if text := t.part(partGCP); text != "" {
+		dst.set(&gcpHeader, text)
 	}
 	if set.has(formatInstana) {
 		injectInstana(&dst, &out, &t)
 	}
-	if t.requestID != "" {
-		dst.set(&requestIDHeader, t.requestID)
+	if requestID != "" {
+		dst.set(&requestIDHeader, requestID)
 	}
-	if r != nil && r.Extra != nil {
-		forwardCorrelation(&dst, r.Extra)
+	if r != nil {
+		if x := r.Extras(); x != nil {
+			forwardCorrelation(&dst, x)
+		}
 	}
 }
 
-// join joins the span context in ctx with what arrived. At least one of them is there; out is blank.
-func (out *outgoing) join(sc *trace.SpanContext, r *Remote) {
-	arrived := r != nil && r.SpanContext.IsValid()
-	joined := arrived && sc.IsValid() && sameTrace(*sc, r)
-	if !sc.IsValid() || joined && sc.IsRemote() && sc.SpanID() == r.SpanContext.SpanID() {
-		out.spanContext = r.SpanContext
-		if joined && sc.TraceState().Len()+r.SpanContext.TraceState().Len() > 0 {
-			out.spanContext = out.spanContext.WithTraceState(sc.TraceState())
+// injectsAlone reports whether f is all that is written for what arrived in f.
+func (p *Propagator) injectsAlone(f format) bool {
+	set := formatSet(0).with(f)
+	return p.inject == set || p.preserve && p.inject&^set == 0
+}
+
+// injectText sends on what arrived in one header, as it came, and removes what would change its meaning.
+func injectText(dst *target, r *arrival) {
+	dst.reserve(1 + min(1, len(r.RequestID)))
+	switch r.Format {
+	case formatW3C:
+		dst.set(&traceparentHeader, r.Text)
+	case formatB3Single:
+		dst.set(&b3Header, r.Text)
+	case formatAWS:
+		dst.set(&awsHeader, r.Text)
+	}
+	if r.RequestID != "" {
+		dst.set(&requestIDHeader, r.RequestID)
+	}
+	switch r.Format {
+	case formatW3C:
+		dst.remove(&tracestateHeader)
+	case formatB3Single:
+		for _, name := range b3ManyHeaders {
+			dst.remove(name)
 		}
-		out.parent, out.decision, out.debug, out.traceIDBits = r.ParentSpanID, r.Decision, r.Debug, r.TraceIDBits
-		if r.Capped { // which is about what is recorded here
-			out.decision = Accept
-			out.spanContext = out.spanContext.WithTraceFlags(out.spanContext.TraceFlags() | trace.FlagsSampled)
+	}
+}
+
+// from sets what is sent of what is in ctx. It returns what arrived, or nil, whether an x-request-id is to be
+// made, and whether there is anything to send. out is blank.
+func (out *outgoing) from(ctx context.Context) (r *arrival, makeRequestID, ok bool) {
+	if n, isNode := ctx.(*node); isNode { // the most direct way of sending on what arrived
+		out.forward(&n.arrival)
+		return &n.arrival, false, true
+	}
+	sc := trace.SpanContextFromContext(ctx)
+	r = remote.FromContext(ctx)
+	if !sc.IsValid() {
+		if r != nil {
+			out.forward(r)
 		}
-		out.arrived, out.forwarded = r, true
+		return r, false, r != nil
+	}
+	out.join(&sc, r)
+	return r, startsTrace(&sc, r) && (r == nil || r.RequestID == ""), true
+}
+
+// forward has what arrived sent on.
+func (out *outgoing) forward(r *arrival) {
+	out.traceID, out.spanID, out.parent, out.flags, out.traceIDBits = r.TraceID, r.SpanID, r.ParentSpanID, r.Flags, r.TraceIDBits
+	out.decision, out.debug = r.Decision, r.Debug
+	if r.Capped { // which is about what is recorded here
+		out.decision = Accept
+		if out.hasIDs() {
+			out.flags |= trace.FlagsSampled
+		}
+	}
+	if r.Rare != nil {
+		out.state = r.State
+	}
+	out.arrived, out.forwarded = r, true
+}
+
+// join joins the span context in ctx, which is valid, with what arrived, or nil.
+func (out *outgoing) join(sc *trace.SpanContext, r *arrival) {
+	joined := sameTrace(sc, r)
+	if joined && sc.IsRemote() && sc.SpanID() == r.SpanID {
+		out.forward(r)
+		out.state = sc.TraceState()
 		return
 	}
-	out.spanContext, out.decision = *sc, Deny
+	out.traceID, out.spanID, out.flags, out.state = sc.TraceID(), sc.SpanID(), sc.TraceFlags(), sc.TraceState()
+	out.decision = Deny
 	if sc.IsSampled() {
 		out.decision = Accept
 		// A debug flag that came without ids is meant for the trace that this service started.
-		out.debug = r != nil && r.Debug && (joined || !arrived)
+		out.debug = r != nil && r.Debug && (joined || !r.HasIDs())
 	}
 	if joined {
 		out.traceIDBits = r.TraceIDBits
@@ -342,94 +416,137 @@ var headersOf = [numFormats]int{
 	formatInstana: 3,
 }
 
-// formatOf returns the format that preserve stands for.
-func (p *Propagator) formatOf(r *Remote) format {
-	if r != nil {
-		if f, ok := findFormat(r.Format, injectable); ok {
-			return f
-		}
-	}
-	return p.defaultFormat
+// part is a part of what Inject sends.
+type part uint8
+
+// The parts, in the order in which they stand in one string.
+const (
+	partStart  part = iota
+	partIDs         // a traceparent, of whose ids other formats make use
+	partParent      // the parent's id
+	partB3Single
+	partJaeger
+	partDatadogTraceID
+	partDatadogParentID
+	partDatadogTags
+	partAWS
+	partGCP
+	partRequestID
+	partTraceState
+	numParts
+)
+
+// texts holds what is written of an outgoing.
+type texts struct {
+	all  string
+	ends [numParts]uint16 // where each part ends
+
+	tracestate string
 }
 
-// render renders all that is needed into one string. The parts of a traceparent serve B3 too. t is blank.
+// part returns a part, or "" if it was not rendered.
+func (t *texts) part(p part) string { return t.all[t.ends[p-1]:t.ends[p]] }
+
+func (t *texts) traceparent() string { return t.part(partIDs) }
+
+// traceID returns the trace id in as many digits as it arrived in, or "" if there is none.
+func (t *texts) traceID(out *outgoing) string {
+	switch {
+	case !out.hasIDs():
+		return ""
+	case out.traceIDBits == 64:
+		return t.all[19:35]
+	default:
+		return t.all[3:35]
+	}
+}
+
+// otTraceID returns the trace id. Readers of OT expect 64 bits: more go only where more came from.
+func (t *texts) otTraceID(out *outgoing) string {
+	if out.traceIDBits == 128 {
+		return t.all[3:35]
+	}
+	return t.all[19:35]
+}
+
+func (t *texts) spanID() string {
+	if t.ends[partIDs] == 0 {
+		return ""
+	}
+	return t.all[36:52]
+}
+
+const (
+	// withIDs are the formats that make use of partIDs.
+	withIDs = formatSet(1<<formatW3C | 1<<formatB3 | 1<<formatOT | 1<<formatInstana)
+	// oneHeader are the formats that have one header.
+	oneHeader = formatSet(1<<formatB3Single | 1<<formatJaeger | 1<<formatAWS | 1<<formatGCP)
+
+	maxIDs   = traceparentLen + 2*8 // with a parent
+	maxSmall = max(maxIDs, b3SingleMax, jaegerMax, awsMax, gcpMax) + uuidLen
+	maxLarge = maxIDs + b3SingleMax + jaegerMax + datadogLen + awsMax + gcpMax + uuidLen
+)
+
+// render renders all that is needed into one string. There are ids. t is blank.
 func (t *texts) render(out *outgoing, set formatSet, requestID bool) {
-	if !out.spanContext.IsValid() {
+	if set&^withIDs == 0 || set&^oneHeader == 0 && set&(set-1) == 0 {
+		var buf [maxSmall]byte // most often; a large one costs its clearing
+		t.renderInto(buf[:0], out, set, requestID)
 		return
 	}
-	if set&^formatSet(0).with(formatW3C).with(formatB3).with(formatOT) == 0 && !requestID {
-		var buf [traceparentLen + 2*8]byte // most often; a large one costs its clearing
-		t.renderInto(buf[:0], out, set, false)
-		return
-	}
-	var buf [traceparentLen + 2*8 + b3SingleMax + jaegerMax + datadogLen + awsMax + gcpMax + uuidLen]byte
+	var buf [maxLarge]byte
 	t.renderInto(buf[:0], out, set, requestID)
 }
 
 func (t *texts) renderInto(b []byte, out *outgoing, set formatSet, requestID bool) {
-	b = appendTraceparent(b, &out.spanContext)
-	if out.parent.IsValid() {
+	if set&withIDs != 0 {
+		b = appendTraceparent(b, out)
+	}
+	t.ends[partIDs] = uint16(len(b))
+	if out.parent != (trace.SpanID{}) && set.has(formatB3) {
 		b = appendHex(b, out.parent[:])
 	}
-	parentEnd := len(b)
+	t.ends[partParent] = uint16(len(b))
 	if set.has(formatB3Single) {
 		b = appendB3Single(b, out)
 	}
-	singleEnd := len(b)
+	t.ends[partB3Single] = uint16(len(b))
 	if set.has(formatJaeger) && out.decision != Defer {
 		// It has no word for a deferred decision: its flags would be a deny.
 		b = appendJaeger(b, out)
 	}
-	jaegerEnd := len(b)
-	var datadogTraceIDEnd, datadogIDsEnd int
+	t.ends[partJaeger] = uint16(len(b))
 	if set.has(formatDatadog) {
-		b, datadogTraceIDEnd = appendDatadogIDs(b, out)
-		datadogIDsEnd = len(b)
+		b = strconv.AppendUint(b, binary.BigEndian.Uint64(out.traceID[8:]), 10)
+		t.ends[partDatadogTraceID] = uint16(len(b))
+		b = strconv.AppendUint(b, binary.BigEndian.Uint64(out.spanID[:]), 10)
+		t.ends[partDatadogParentID] = uint16(len(b))
 		b = appendDatadogTags(b, out)
+	} else {
+		t.ends[partDatadogTraceID], t.ends[partDatadogParentID] = uint16(len(b)), uint16(len(b))
 	}
-	datadogEnd := len(b)
+	t.ends[partDatadogTags] = uint16(len(b))
 	if set.has(formatAWS) {
 		b = appendAWS(b, out)
 	}
-	awsEnd := len(b)
+	t.ends[partAWS] = uint16(len(b))
 	if set.has(formatGCP) {
 		b = appendGCP(b, out)
 	}
-	gcpEnd := len(b)
+	t.ends[partGCP] = uint16(len(b))
 	if requestID {
-		b = appendUUID(b, out.spanContext.TraceID())
+		b = appendUUID(b, out.traceID)
 	}
-	stateStart := len(b)
+	t.ends[partRequestID] = uint16(len(b))
 	if set.has(formatW3C) {
-		t.tracestate = stateToSend(out.spanContext.TraceState(), out.arrived)
+		t.tracestate = stateToSend(out.state, out.arrived)
 		if was := datadogMember(t.tracestate); hasDatadogState(out, set, was) && out.decision != Defer {
 			b = appendTraceState(b, out, t.tracestate, was)
 		}
 	}
-	s := string(b)
-	if stateStart < len(b) {
-		t.tracestate = s[stateStart:]
+	t.ends[partTraceState] = uint16(len(b))
+	t.all = string(b)
+	if state := t.part(partTraceState); state != "" {
+		t.tracestate = state
 	}
-	t.traceparent = s[:traceparentLen]
-	t.traceID = s[3:35]
-	if out.traceIDBits == 64 {
-		t.traceID = s[19:35]
-	}
-	// Readers of OT expect 64 bits: more go only where more came from.
-	t.otTraceID = s[19:35]
-	if out.traceIDBits == 128 {
-		t.otTraceID = s[3:35]
-	}
-	t.spanID = s[36:52]
-	t.parent = s[traceparentLen:parentEnd]
-	t.b3Single = s[parentEnd:singleEnd]
-	t.jaeger = s[singleEnd:jaegerEnd]
-	if set.has(formatDatadog) {
-		t.datadogTraceID = s[jaegerEnd:datadogTraceIDEnd]
-		t.datadogParentID = s[datadogTraceIDEnd:datadogIDsEnd]
-		t.datadogTags = s[datadogIDsEnd:datadogEnd]
-	}
-	t.aws = s[datadogEnd:awsEnd]
-	t.gcp = s[awsEnd:gcpEnd]
-	t.requestID = s[gcpEnd:stateStart]
 }

@@ -4,12 +4,10 @@ package propagation
 
 import (
 	"context"
-	"slices"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
-	"go.opentelemetry.io/otel/trace/embedded"
 	"go.opentelemetry.io/otel/trace/noop"
 
 	"github.com/spandrel-go/spandrel/internal/remote"
@@ -37,45 +35,40 @@ const (
 // there were only a decision or a request id. The caller owns what it gets: what Inject sends stays as it
 // arrived.
 func RemoteFromContext(ctx context.Context) (Remote, bool) {
-	r := remote.FromContext(ctx)
-	if r == nil {
+	a := remote.FromContext(ctx)
+	if a == nil {
 		return Remote{}, false
 	}
-	own := *r
-	if r.Extra != nil {
-		x := *r.Extra
-		x.Links = slices.Clone(x.Links)
-		own.Extra = &x
-	}
-	return own, true
+	return a.Remote(formatNames[a.Format]), true
 }
 
-// note is a Go context that holds a Remote and leaves the active span as it is.
+// arrival is what arrived, as a Go context holds it.
+type arrival = remote.Arrived
+
+// note is a Go context that holds what arrived and leaves the active span as it is.
 type note struct {
 	context.Context
-	remote Remote
+	arrival
 }
 
 func (n *note) Value(key any) any {
-	if key == remote.Key {
-		return &n.remote
+	if remote.IsKey(key) {
+		return &n.arrival
 	}
 	return n.Context.Value(key)
 }
 
-// node is a Go context that holds a Remote and its span context, which is valid, as that of the active
-// span, as package otel/trace keeps it: one allocation for what context.WithValue and
-// trace.ContextWithRemoteSpanContext make of four.
+// node is a Go context that holds what arrived, with ids, and is the active span, as package otel/trace keeps
+// it: one allocation for what context.WithValue and trace.ContextWithRemoteSpanContext make of four.
 type node struct {
 	context.Context
-	embedded.Span // for remoteSpan
-	remote        Remote
+	arrival
 }
 
 func (n *node) Value(key any) any {
 	switch {
-	case key == remote.Key:
-		return &n.remote
+	case remote.IsKey(key):
+		return &n.arrival
 	case key == spanKey && spanKey != nil:
 		return (*remoteSpan)(n)
 	default:
@@ -88,7 +81,7 @@ type remoteSpan node
 
 var _ trace.Span = (*remoteSpan)(nil)
 
-func (s *remoteSpan) SpanContext() trace.SpanContext        { return s.remote.SpanContext }
+func (s *remoteSpan) SpanContext() trace.SpanContext        { return s.arrival.SpanContext() }
 func (*remoteSpan) IsRecording() bool                       { return false }
 func (*remoteSpan) End(...trace.SpanEndOption)              {}
 func (*remoteSpan) AddEvent(string, ...trace.EventOption)   {}

@@ -22,54 +22,62 @@ func RequestIDFromContext(ctx context.Context) string {
 	if r != nil && r.RequestID != "" {
 		return r.RequestID
 	}
-	if !startsTrace(sc, r) {
+	if !startsTrace(&sc, r) {
 		return ""
 	}
 	var buf [uuidLen]byte
 	return string(appendUUID(buf[:0], sc.TraceID()))
 }
 
-// correlation is what arrived in headers that name a request and not a span. It travels on byte for byte.
-type correlation struct{ requestID, clientTraceID, forceTrace, kongRequestID string }
-
 // maxCorrelation bounds each of these headers, in bytes. Real ones have 32 or 36.
 const maxCorrelation = 256
 
-func (p *Propagator) readCorrelation(src *source) correlation {
-	c := correlation{
-		requestID:     p.readToken(src, &requestIDHeader),
-		clientTraceID: p.readToken(src, &clientTraceIDHeader),
-		forceTrace:    p.readToken(src, &forceTraceHeader),
-		kongRequestID: p.readToken(src, &kongRequestIDHeader),
+// readCorrelation reads the headers that name a request and not a span into in. They travel on byte for
+// byte. It reports whether there was one.
+func (p *Propagator) readCorrelation(src *source, in *arrival) (some bool) {
+	requestID, clientTraceID := src.get(&requestIDHeader), src.get(&clientTraceIDHeader)
+	forceTrace, kongRequestID := src.get(&forceTraceHeader), src.get(&kongRequestIDHeader)
+	if requestID != "" && p.isCorrelation(requestID) {
+		some = true
+		in.RequestID = requestID
+		if _, ok := requestid.Parse(requestID).Number(); !ok && p.untraceable.Add(1) == 1 {
+			p.logger.Warn("spandrel: an x-request-id arrived with which Envoy does not trace; further ones are only counted",
+				"x-request-id", requestID)
+		}
 	}
-	if c.requestID == "" {
-		return c
+	if clientTraceID != "" && p.isCorrelation(clientTraceID) {
+		some = true
+		in.AddExtra().ClientTraceID = clientTraceID
 	}
-	if _, ok := requestid.Parse(c.requestID).Number(); !ok && p.untraceable.Add(1) == 1 {
-		p.logger.Warn("spandrel: an x-request-id arrived with which Envoy does not trace; further ones are only counted",
-			"x-request-id", c.requestID)
+	if forceTrace != "" && p.isCorrelation(forceTrace) {
+		some = true
+		in.AddExtra().ForceTrace = forceTrace
 	}
-	return c
+	if kongRequestID != "" && p.isCorrelation(kongRequestID) {
+		some = true
+		in.AddExtra().KongRequestID = kongRequestID
+	}
+	return some
 }
 
-// store sets what arrived in a Remote.
-// store sets what arrived, and leaves the rest.
-func (c *correlation) store(in *Remote) {
-	if c.requestID != "" {
-		in.RequestID = c.requestID
+// addCorrelation adds what readCorrelation has read to what is known already.
+func addCorrelation(known, in *arrival) {
+	if in.RequestID != "" {
+		known.RequestID = in.RequestID
 	}
-	if c.clientTraceID == "" && c.forceTrace == "" && c.kongRequestID == "" {
+	from := in.Extras()
+	if from == nil {
 		return
 	}
-	x := remote.AddExtra(in)
-	if c.clientTraceID != "" {
-		x.ClientTraceID = c.clientTraceID
+	x := known.AddExtra()
+	if from.ClientTraceID != "" {
+		x.ClientTraceID = from.ClientTraceID
 	}
-	if c.forceTrace != "" {
-		x.ForceTrace = c.forceTrace
+	if from.ForceTrace != "" {
+		x.ForceTrace = from.ForceTrace
 	}
-	if c.kongRequestID != "" {
-		x.KongRequestID = c.kongRequestID
+	if from.KongRequestID != "" {
+		x.KongRequestID = from.KongRequestID
 	}
 }
 
@@ -86,31 +94,30 @@ func forwardCorrelation(dst *target, x *remote.Extra) {
 	}
 }
 
-// readToken returns a header that is forwarded, or "" if it is none that an HTTP client would send.
-func (p *Propagator) readToken(src *source, name *header) string {
-	value := src.get(name)
+// isCorrelation reports whether value is forwarded: it is one that an HTTP client would send.
+func (p *Propagator) isCorrelation(value string) bool {
 	if len(value) > maxCorrelation {
 		p.malformed.count(formatRequestID, reasonLength)
-		return ""
+		return false
 	}
 	for i := range len(value) {
 		// RFC 9110, section 5.5. An HTTP client refuses to send a request with such a value.
 		if c := value[i]; c < ' ' && c != '\t' || c == 0x7f {
 			p.malformed.count(formatRequestID, reasonSyntax)
-			return ""
+			return false
 		}
 	}
-	return value
+	return true
 }
 
 // startsTrace reports whether the trace of sc began in this process.
-func startsTrace(sc trace.SpanContext, r *Remote) bool {
+func startsTrace(sc *trace.SpanContext, r *arrival) bool {
 	return sc.IsValid() && !sc.IsRemote() && !sameTrace(sc, r)
 }
 
 // sameTrace reports whether r arrived with the ids of the trace of sc, which is valid.
-func sameTrace(sc trace.SpanContext, r *Remote) bool {
-	return r != nil && r.SpanContext.TraceID() == sc.TraceID()
+func sameTrace(sc *trace.SpanContext, r *arrival) bool {
+	return r != nil && r.TraceID == sc.TraceID()
 }
 
 // appendUUID appends the version 4 UUID made of a trace id.

@@ -83,12 +83,12 @@ func (f *forced) take(second, limit uint32) bool {
 	}
 }
 
-// cap takes a decision to sample back if callers have forced too many.
-func (p *Propagator) cap(in *Remote) {
-	if p.forcedLimit == nil || in.Decision != Accept || p.forced.take(p.forced.second(), uint32(min(*p.forcedLimit, math.MaxInt32))) {
+// cap takes a decision to sample back if callers have forced too many. There is a limit.
+func (p *Propagator) cap(in *arrival) {
+	if in.Decision != Accept || p.forced.take(p.forced.second(), uint32(min(*p.forcedLimit, math.MaxInt32))) {
 		return
 	}
 	p.forced.capped.Add(1)
-	in.Decision, in.Debug, in.Priority, in.Capped = Defer, false, 0, true
-	in.SpanContext = in.SpanContext.WithTraceFlags(in.SpanContext.TraceFlags() &^ trace.FlagsSampled)
+	in.Decision, in.Debug, in.Priority, in.Capped, in.Text = Defer, false, 0, true, ""
+	in.Flags &^= trace.FlagsSampled
 }

@@ -16,7 +16,6 @@ import (
 	otelprop "go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 
-	"github.com/spandrel-go/spandrel/internal/remote"
 	"github.com/spandrel-go/spandrel/propagation"
 )
 
@@ -244,7 +243,7 @@ func (v vector) checkExtract(t *testing.T) string {
 func (v vector) checkInject(t *testing.T) string {
 	t.Helper()
 	p := newPropagator(t, propagation.Config{Inject: []string{v.Format}})
-	ctx := context.WithValue(context.Background(), remote.Key, v.ContextIn.remote(t, v.Format))
+	ctx := propagation.ContextWithRemote(context.Background(), v.ContextIn.remote(t, v.Format))
 	carrier := otelprop.HeaderCarrier{}
 	p.Inject(ctx, carrier)
 	if len(v.ContextIn.Baggage) > 0 && (v.Format == "jaeger" || v.Format == "ot") {
@@ -328,9 +327,9 @@ func (v vector) checkRequestID() string {
 	return ""
 }
 
-func (c *traceContext) remote(t *testing.T, format string) *remote.Remote {
+func (c *traceContext) remote(t *testing.T, format string) propagation.Remote {
 	t.Helper()
-	r := &remote.Remote{
+	r := propagation.Remote{
 		SpanContext: c.spanContext(t),
 		Decision:    c.decision(),
 		Debug:       c.Flags == "1",

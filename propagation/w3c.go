@@ -15,8 +15,8 @@ const (
 	w3cFlags = trace.FlagsSampled | trace.FlagsRandom
 )
 
-// extractW3C reads traceparent and tracestate into in.
-func (p *Propagator) extractW3C(src *source, in *Remote) {
+// extractW3C reads traceparent and tracestate into in, which is blank.
+func (p *Propagator) extractW3C(src *source, in *arrival) {
 	value, twice := src.only(&traceparentHeader)
 	if value == "" && !twice {
 		return
@@ -25,83 +25,91 @@ func (p *Propagator) extractW3C(src *source, in *Remote) {
 		p.malformed.count(formatW3C, reasonDuplicate)
 		return
 	}
-	var cfg trace.SpanContextConfig
-	if refused := parseTraceparent(value, &cfg); refused != reasonNone {
+	if refused := parseTraceparent(value, in); refused != reasonNone {
+		*in = arrival{}
 		p.malformed.count(formatW3C, refused)
 		return
+	}
+	in.Format = formatW3C
+	in.TraceIDBits = 128
+	if value[:2] == "00" && value[53] == '0' && value[54] <= '3' {
+		in.Text = src.text(value)
+	}
+	in.Decision = Deny
+	if in.Flags.IsSampled() {
+		in.Decision = Accept
 	}
 	// Only a valid traceparent gives tracestate a meaning (section 3.3).
 	var one [1]string
 	if lines := src.lines(&tracestateHeader, &one); len(lines) > 0 {
-		var legal bool
-		if in.TraceState, cfg.TraceState, legal = parseTraceState(lines); !legal {
-			p.malformed.count(formatW3C, reasonTraceState)
-		}
+		p.readTraceState(lines, in)
 	}
-	in.SpanContext = trace.NewSpanContext(cfg)
-	in.Decision = Deny
-	if cfg.TraceFlags.IsSampled() {
-		in.Decision = Accept
+}
+
+func (p *Propagator) readTraceState(lines []string, in *arrival) {
+	list, state, legal := parseTraceState(lines)
+	if !legal {
+		p.malformed.count(formatW3C, reasonTraceState)
 	}
-	in.Format = formatNames[formatW3C]
-	in.TraceIDBits = 128
-	if value := datadogMember(in.TraceState); value != "" {
+	if list == "" {
+		return
+	}
+	rare := in.AddRare()
+	rare.TraceState, rare.State = list, state
+	if value := datadogMember(list); value != "" {
 		readDatadogState(in, value)
 	}
 }
 
-// parseTraceparent reads a traceparent of any version but ff into cfg, which is blank. Of a version that it does not know it
-// reads the fields that version 00 has, and of the flags the sampled flag only (section 3.2.4).
-func parseTraceparent(s string, cfg *trace.SpanContextConfig) (refused reason) {
+// parseTraceparent reads a traceparent of any version but ff into in, which is blank. Of a version that it
+// does not know it reads the fields that version 00 has, and of the flags the sampled flag only (section
+// 3.2.4).
+func parseTraceparent(s string, in *arrival) (refused reason) {
 	if len(s) < traceparentLen {
 		return reasonLength
 	}
-	var version, flags [1]byte
-	if !decodeLower(version[:], s[0:2]) {
-		return reasonSyntax
-	}
+	version, isVersion := lowerByte(s[0], s[1])
 	switch {
-	case version[0] == 0xff:
+	case !isVersion:
+		return reasonSyntax
+	case version == 0xff:
 		return reasonVersion
 	case len(s) == traceparentLen:
-	case version[0] == 0:
+	case version == 0:
 		return reasonLength
 	case s[55] != '-':
 		return reasonSyntax
 	}
-	if s[2] != '-' || s[35] != '-' || s[52] != '-' ||
-		!decodeLower(cfg.TraceID[:], s[3:35]) ||
-		!decodeLower(cfg.SpanID[:], s[36:52]) ||
-		!decodeLower(flags[:], s[53:55]) {
+	flags, isFlags := lowerByte(s[53], s[54])
+	if s[2] != '-' || s[35] != '-' || s[52] != '-' || !isFlags ||
+		!decodeLower(in.TraceID[:], s[3:35]) ||
+		!decodeLower(in.SpanID[:], s[36:52]) {
 		return reasonSyntax
 	}
-	if !cfg.TraceID.IsValid() || !cfg.SpanID.IsValid() {
+	if in.TraceID == (trace.TraceID{}) || !in.HasIDs() {
 		return reasonZeroID
 	}
-	cfg.TraceFlags = trace.TraceFlags(flags[0]) & w3cFlags
-	if version[0] != 0 {
-		cfg.TraceFlags &= trace.FlagsSampled
+	in.Flags = trace.TraceFlags(flags) & w3cFlags
+	if version != 0 {
+		in.Flags &= trace.FlagsSampled
 	}
-	cfg.Remote = true
 	return reasonNone
 }
 
 // appendTraceparent appends a traceparent of version 00.
-func appendTraceparent(dst []byte, sc *trace.SpanContext) []byte {
-	traceID, spanID := sc.TraceID(), sc.SpanID()
-	flags := byte(sc.TraceFlags() & w3cFlags)
+func appendTraceparent(dst []byte, out *outgoing) []byte {
 	dst = append(dst, "00-"...)
-	dst = append(appendHex(dst, traceID[:]), '-')
-	dst = append(appendHex(dst, spanID[:]), '-')
-	return append(dst, '0', hexDigits[flags])
+	dst = append(appendHex(dst, out.traceID[:]), '-')
+	dst = append(appendHex(dst, out.spanID[:]), '-')
+	return append(dst, '0', hexDigits[out.flags&w3cFlags])
 }
 
 // injectW3C writes traceparent and tracestate, or removes a tracestate that is not ours.
 func injectW3C(dst *target, out *outgoing, t *texts) {
-	if t.traceparent == "" || out.decision == Defer {
+	if !out.hasIDs() || out.decision == Defer {
 		// traceparent has no word for a deferred decision: its flag would be a deny.
 		return
 	}
-	dst.set(&traceparentHeader, t.traceparent)
+	dst.set(&traceparentHeader, t.traceparent())
 	dst.put(&tracestateHeader, t.tracestate)
 }

@@ -107,14 +107,14 @@ func heldState(list string) trace.TraceState {
 // stateToSend returns the tracestate for a trace: arrived is what arrived of it, or nil. Where state is
 // the one that arrived the list goes on as it came. Where it was changed on the way the change wins, and
 // what a trace.TraceState could not hold stays in its place; where it was emptied nothing is sent.
-func stateToSend(state trace.TraceState, arrived *Remote) string {
+func stateToSend(state trace.TraceState, arrived *arrival) string {
 	switch {
-	case arrived == nil || arrived.TraceState == "":
+	case arrived == nil || arrived.TraceStateText() == "":
 		return state.String()
 	case isList(state, arrived.TraceState):
 		return arrived.TraceState
 	}
-	text, was := state.String(), arrived.SpanContext.TraceState()
+	text, was := state.String(), arrived.State
 	switch {
 	case text == was.String():
 		return arrived.TraceState

@@ -106,8 +106,8 @@ func (t *Tracer) startInNamespace(ctx context.Context, name string, o *startOpti
 		// SetActiveSpan with nil: nothing is active.
 	} else if active != nil && active.SpanContext().IsRemote() {
 		below = trace.ContextWithSpan(base, active)
-	} else if r := remote.FromContext(ctx); r != nil && r.SpanContext.IsValid() {
-		below = trace.ContextWithRemoteSpanContext(base, r.SpanContext)
+	} else if r := remote.FromContext(ctx); r != nil && r.HasIDs() {
+		below = trace.ContextWithRemoteSpanContext(base, r.SpanContext())
 	}
 	_, s := t.plain.start(below, name, o)
 	if s == nil {

@@ -146,7 +146,14 @@ func TestTraceState(t *testing.T) {
 
 // arrive returns a Go context as a propagator leaves it.
 func arrive(r remote.Remote) context.Context {
-	ctx := context.WithValue(context.Background(), remote.Key, &r)
+	a := remote.Arrived{
+		TraceID: r.SpanContext.TraceID(), SpanID: r.SpanContext.SpanID(), Flags: r.SpanContext.TraceFlags(),
+		Decision: r.Decision, Debug: r.Debug, RequestID: r.RequestID,
+	}
+	if r.Format != "" {
+		a.Format = 1
+	}
+	ctx := context.WithValue(context.Background(), remote.Key, &a)
 	if r.SpanContext.IsValid() {
 		ctx = trace.ContextWithRemoteSpanContext(ctx, r.SpanContext)
 	}

@@ -192,7 +192,7 @@ func (t *Tracer) start(ctx context.Context, name string, o *startOptions) (conte
 		}
 		return t.startTrace(ctx, base, p, name, o, remote.FromContext(ctx))
 	}
-	var arrived *remote.Remote
+	var arrived *remote.Arrived
 	if parent.IsRemote() {
 		arrived = remote.FromContext(ctx)
 	}
@@ -258,12 +258,12 @@ func (t *Tracer) startChild(ctx, base context.Context, p *Provider, name string,
 }
 
 // startTrace starts the first span of a trace. arrived may hold a decision without ids.
-func (t *Tracer) startTrace(ctx, base context.Context, p *Provider, name string, o *startOptions, arrived *remote.Remote) (context.Context, *Span) {
+func (t *Tracer) startTrace(ctx, base context.Context, p *Provider, name string, o *startOptions, arrived *remote.Arrived) (context.Context, *Span) {
 	trID, id := p.newIDs(ctx)
 	if p.closed.Load() {
 		return p.passThrough(base, p.unsampled(trID, p.newFlags, trace.TraceState{}).identity, id)
 	}
-	if arrived != nil && arrived.SpanContext.IsValid() {
+	if arrived != nil && arrived.HasIDs() {
 		arrived = nil // it speaks of another span
 	}
 	var decision sampling.Decision
@@ -296,12 +296,12 @@ func (t *Tracer) startTrace(ctx, base context.Context, p *Provider, name string,
 }
 
 // startTraceWith is startTrace for a trace that begins with a trace state, which the sampler sees.
-func (t *Tracer) startTraceWith(ctx, base context.Context, p *Provider, name string, o *startOptions, state trace.TraceState, arrived *remote.Remote) (context.Context, *Span) {
+func (t *Tracer) startTraceWith(ctx, base context.Context, p *Provider, name string, o *startOptions, state trace.TraceState, arrived *remote.Arrived) (context.Context, *Span) {
 	trID, id := p.newIDs(ctx)
 	if p.closed.Load() {
 		return p.passThrough(base, p.unsampled(trID, p.newFlags, trace.TraceState{}).identity, id)
 	}
-	if arrived != nil && arrived.SpanContext.IsValid() {
+	if arrived != nil && arrived.HasIDs() {
 		arrived = nil // it speaks of another span
 	}
 	var decision sampling.Decision
@@ -340,19 +340,19 @@ type unsampledRoot struct {
 }
 
 // startRoot starts the first span that this provider makes of a trace. parent is valid.
-func (t *Tracer) startRoot(ctx, base context.Context, p *Provider, name string, o *startOptions, parent trace.SpanContext, arrived *remote.Remote) (context.Context, *Span) {
+func (t *Tracer) startRoot(ctx, base context.Context, p *Provider, name string, o *startOptions, parent trace.SpanContext, arrived *remote.Arrived) (context.Context, *Span) {
 	trID := traceIDOf(parent.TraceID())
 	if p.closed.Load() {
 		s := p.unsampled(trID, parent.TraceFlags(), parent.TraceState())
 		return p.passThrough(base, s.identity, spanIDOf(parent.SpanID()))
 	}
-	if arrived != nil && (arrived.SpanContext.TraceID() != parent.TraceID() || arrived.SpanContext.SpanID() != parent.SpanID()) {
+	if arrived != nil && (arrived.TraceID != parent.TraceID() || arrived.SpanID != parent.SpanID()) {
 		arrived = nil // it speaks of another span, or of none
 	}
 	id := p.newSpanID(ctx, trID)
 	var decision sampling.Decision
 	var result *sampling.Result
-	if o.decided && arrived != nil && arrived.Format != "" && arrived.Decision == remote.Defer {
+	if o.decided && arrived != nil && arrived.Format != 0 && arrived.Decision == remote.Defer {
 		if o.sample { // the caller left the decision to us
 			decision = sampling.RecordAndSample
 		}
@@ -420,7 +420,7 @@ func deviate(id *identity, flags trace.TraceFlags, result *sampling.Result) *ide
 }
 
 // record starts a local root that records.
-func (t *Tracer) record(ctx, base context.Context, p *Provider, name string, o *startOptions, trID traceID, id spanID, parent trace.SpanContext, arrived *remote.Remote, decision sampling.Decision, result *sampling.Result) (context.Context, *Span) {
+func (t *Tracer) record(ctx, base context.Context, p *Provider, name string, o *startOptions, trID traceID, id spanID, parent trace.SpanContext, arrived *remote.Arrived, decision sampling.Decision, result *sampling.Result) (context.Context, *Span) {
 	lt := &localTrace{}
 	lt.info.provider, lt.info.local = p, lt
 	if parent.IsValid() {
@@ -458,11 +458,11 @@ func (t *Tracer) record(ctx, base context.Context, p *Provider, name string, o *
 }
 
 // addArrived links to the traces that headers named beside the one that is joined.
-func (s *Span) addArrived(arrived *remote.Remote) {
-	if arrived == nil || arrived.Extra == nil {
+func (s *Span) addArrived(arrived *remote.Arrived) {
+	if arrived == nil {
 		return
 	}
-	for _, l := range arrived.Extra.Links {
+	for _, l := range arrived.Links() {
 		s.AddLink(l.OnSpan())
 	}
 }
@@ -508,7 +508,7 @@ func (s *Span) onStart(ctx context.Context) {
 }
 
 // ask asks the sampler about one span. The result is nil where the decision is all there is.
-func (sc *samplerChoice) ask(ctx context.Context, name string, o *startOptions, id traceID, parent *trace.SpanContext, arrived *remote.Remote) (sampling.Decision, *sampling.Result) {
+func (sc *samplerChoice) ask(ctx context.Context, name string, o *startOptions, id traceID, parent *trace.SpanContext, arrived *remote.Arrived) (sampling.Decision, *sampling.Result) {
 	head := sampling.Head{TraceIDHigh: id.high, TraceIDLow: id.low}
 	if parent.IsValid() {
 		head.LocalParent = !parent.IsRemote()
@@ -517,7 +517,7 @@ func (sc *samplerChoice) ask(ctx context.Context, name string, o *startOptions, 
 			head.ParentDecision = sampling.ParentAccept
 		}
 	}
-	if arrived != nil && arrived.Format != "" {
+	if arrived != nil && arrived.Format != 0 {
 		head.ParentDecision, head.Debug = arrived.Decision, arrived.Debug
 	}
 	if sc.head != nil {

@@ -3,8 +3,6 @@
 package remote
 
 import (
-	"context"
-
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/trace"
 )
@@ -31,7 +29,7 @@ func (d Decision) String() string {
 	}
 }
 
-// Remote is what arrived with one request. It is immutable once it stands in a Go context.
+// Remote is what arrived with one request, for users; a Go context holds an [Arrived].
 type Remote struct {
 	// SpanContext is the caller's span, remote. It is invalid when no valid ids arrived.
 	SpanContext trace.SpanContext
@@ -92,14 +90,6 @@ func (r Remote) Extras() Extra {
 	return *r.Extra
 }
 
-// AddExtra returns r.Extra, made at first use. It is for the one who fills r.
-func AddExtra(r *Remote) *Extra {
-	if r.Extra == nil {
-		r.Extra = &Extra{}
-	}
-	return r.Extra
-}
-
 // Link is a span that headers named and that is not the parent.
 type Link struct {
 	SpanContext trace.SpanContext
@@ -113,15 +103,4 @@ const formatKey attribute.Key = "propagation.format"
 // OnSpan returns the link as a span has it.
 func (l *Link) OnSpan() trace.Link {
 	return trace.Link{SpanContext: l.SpanContext, Attributes: []attribute.KeyValue{formatKey.String(l.Format)}}
-}
-
-type key struct{}
-
-// Key is the context key of a *Remote.
-var Key any = key{}
-
-// FromContext returns what arrived, or nil.
-func FromContext(ctx context.Context) *Remote {
-	r, _ := ctx.Value(Key).(*Remote)
-	return r
 }
