@@ -21,16 +21,16 @@ import (
 	"github.com/spandrel-go/spandrel/tracing"
 )
 
-// backend is a server that answers with one status and keeps what it is sent.
-type backend struct {
+// statusServer is a server that answers with one status and keeps what it is sent.
+type statusServer struct {
 	*httptest.Server
 	mu     sync.Mutex
 	bodies [][]byte
 }
 
-func newBackend(t *testing.T, status int, header ...string) *backend {
+func newBackend(t *testing.T, status int, header ...string) *statusServer {
 	t.Helper()
-	b := &backend{}
+	b := &statusServer{}
 	b.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
 		assert.NoError(t, err)
@@ -48,7 +48,7 @@ func newBackend(t *testing.T, status int, header ...string) *backend {
 }
 
 // received returns the spans of all requests.
-func (b *backend) received(t *testing.T) []map[string]any {
+func (b *statusServer) received(t *testing.T) []map[string]any {
 	t.Helper()
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -122,6 +122,7 @@ func TestResetInALargeBody(t *testing.T) {
 	b.Rest(backend.ResetInBody())
 	_, _, err := post(t, newClient(t, 30*time.Second), b.URL(), 16<<20)
 	require.Error(t, err)
+	b.Stop()
 	require.Len(t, b.Requests(), 1)
 	assert.Less(t, b.Requests()[0].Bytes, 9<<20)
 	assert.Empty(t, b.Accepted())

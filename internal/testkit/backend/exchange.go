@@ -5,6 +5,7 @@ package backend
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -139,19 +140,27 @@ func (x *Exchange) Write(raw string, pause time.Duration) {
 	}
 }
 
-// Wait waits, after the request was read, and reports whether the client is still there.
+// Wait waits, after the request was read, and reports whether the client is still there. It returns early
+// when the client sends the next request, as it may once it has the whole answer.
 func (x *Exchange) Wait(d time.Duration) bool {
 	if x.closed {
 		return false
 	}
 	err := x.conn.SetReadDeadline(time.Now().Add(d))
 	if err == nil {
-		_, err = x.in.Peek(1) // a client that has to wait for an answer sends nothing
+		_, err = x.in.Peek(1)
 	}
-	if timeout, ok := err.(net.Error); !ok || !timeout.Timeout() || x.conn.SetReadDeadline(time.Time{}) != nil { //nolint:errorlint // as package net returns it
+	var timeout net.Error
+	if errors.As(err, &timeout) && timeout.Timeout() {
+		err = nil
+	}
+	if err == nil {
+		err = x.conn.SetReadDeadline(time.Time{})
+	}
+	if err != nil {
 		x.Close()
 	}
-	return !x.closed
+	return err == nil
 }
 
 // Hold waits until the client goes away or the server is stopped.

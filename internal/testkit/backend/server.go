@@ -4,9 +4,11 @@ package backend
 
 import (
 	"bufio"
+	"errors"
 	"maps"
 	"net"
 	"slices"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -48,15 +50,43 @@ type Server struct {
 func New(tb testing.TB) *Server {
 	tb.Helper()
 	s := &Server{
-		tb: tb, addr: "127.0.0.1:0", rest: Accept(),
+		tb: tb, rest: Accept(),
 		conns: map[net.Conn]struct{}{}, accepted: map[string]int{}, changed: make(chan struct{}),
 	}
-	if err := s.listen(); err != nil {
-		tb.Fatalf("backend: %v", err)
+	var err error
+	for range 1000 {
+		if err = s.reserve(); err == nil {
+			return s
+		}
 	}
-	s.addr = s.listener.Addr().String()
-	tb.Cleanup(s.Stop)
-	return s
+	tb.Fatalf("backend: no free port: %v", err)
+	return nil
+}
+
+// reserve finds a port and listens there. A port that the system gives out must not be it: as soon as
+// Stop frees it, the system gives it to the next one who asks, and a test would talk to the server of
+// another. So the port is one that the system gives to nobody, and the one that it stands for, on which
+// nobody calls, is kept until the test ends: it belongs to no other server, in whatever process.
+func (s *Server) reserve() error {
+	const distance, systems = 22768, 32768 // the lowest port that any system gives out by itself
+	kept, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	port := kept.Addr().(*net.TCPAddr).Port - distance
+	if s.addr = net.JoinHostPort("127.0.0.1", strconv.Itoa(port)); port >= systems {
+		err = errors.New("out of range")
+	} else {
+		err = s.listen()
+	}
+	if err != nil {
+		return errors.Join(err, kept.Close())
+	}
+	s.tb.Cleanup(func() {
+		s.Stop()
+		kept.Close() //nolint:errcheck // nothing was promised
+	})
+	return nil
 }
 
 // URL is where the server takes spans; it stays the same when the server is started again.
@@ -93,18 +123,11 @@ func (s *Server) Stop() {
 	s.wg.Wait()
 }
 
-// Start starts the server again, on its port, after Stop. The port may be in use for a moment, by an
-// outgoing connection of anybody: Start tries for a while, then the test fails.
+// Start starts the server again, on its port, after Stop.
 func (s *Server) Start() {
-	s.tb.Helper()
-	var err error
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); {
-		if err = s.listen(); err == nil {
-			return
-		}
-		<-time.After(10 * time.Millisecond)
+	if err := s.listen(); err != nil {
+		s.tb.Errorf("backend: start again: %v", err)
 	}
-	s.tb.Errorf("backend: start again: %v", err)
 }
 
 // Accepted returns how often the server has accepted each span, by its id in hexadecimal digits. The
