@@ -14,6 +14,8 @@
 //   - Command w3cservice is a service for the validation suite of W3C's Trace Context; its test runs the
 //     suite where `make w3c-suite` finds it.
 //   - Package dropin runs OpenTelemetry's own instrumentation and API on our provider.
+//   - Package metrics reads what a provider counts by Prometheus' parser, and compares it with what
+//     OpenTelemetry's SDK says of itself.
 //   - Package model runs random programs of calls on our provider and on the SDK, and lists where the
 //     two are meant to differ.
 //
