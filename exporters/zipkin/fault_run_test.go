@@ -54,10 +54,15 @@ type route struct {
 	made     int
 }
 
-// newRoute makes one. Batches are of 4 spans.
+// newRoute makes one with a backend of its own. Batches are of 4 spans.
 func newRoute(t *testing.T, opts ...tracing.PipelineOption) *route {
 	t.Helper()
-	r := &route{backend: backend.New(t), log: &logLines{}}
+	return newRouteTo(t, backend.New(t), opts...)
+}
+
+func newRouteTo(t *testing.T, b *backend.Server, opts ...tracing.PipelineOption) *route {
+	t.Helper()
+	r := &route{backend: b, log: &logLines{}}
 	e, err := zipkin.New(r.backend.URL())
 	if err == nil {
 		r.provider, err = tracing.NewProvider(tracing.WithLogger(r.logger()),
