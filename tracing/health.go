@@ -5,6 +5,7 @@ package tracing
 import (
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 )
@@ -88,7 +89,7 @@ type DeliveryError struct {
 func (e *DeliveryError) Error() string {
 	text := fmt.Sprintf("tracing: %s: %d spans sent, %d spooled, %d dropped", e.Exporter, e.Sent, e.Spooled, e.Dropped)
 	if e.Err != nil {
-		text += ": " + e.Err.Error()
+		text += ": " + strings.ReplaceAll(e.Err.Error(), "\n", "; ")
 	}
 	return text
 }

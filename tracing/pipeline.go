@@ -443,6 +443,8 @@ func (pl *pipeline) flush(ctx context.Context) error {
 	}
 	select {
 	case <-f.done:
+	case <-pl.gone: // there is nobody left who would close it
+		return pl.deliveryError(before, errAbandoned)
 	case <-ctx.Done():
 		return pl.deliveryError(before, ctx.Err())
 	}

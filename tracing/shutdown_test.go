@@ -411,3 +411,24 @@ func watchStats(t *testing.T, p *tracing.Provider, stop <-chan struct{}) {
 		}
 	}
 }
+
+// A flush under way when Shutdown leaves the exporter behind returns too.
+func TestForceFlushReturnsWhenShutdownLeavesTheExporter(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		e := &encoder{send: func(context.Context, []string) error { <-release; return nil }}
+		tracer, p := inBubble(t, e)
+		endMany(tracer, 10)
+		flushed := make(chan error, 1)
+		go func() { flushed <- p.ForceFlush(context.Background()) }()
+		synctest.Wait()
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		require.ErrorIs(t, p.Shutdown(ctx), context.DeadlineExceeded)
+		var failure *tracing.DeliveryError
+		require.ErrorAs(t, <-flushed, &failure)
+		assert.Zero(t, failure.Sent)
+		close(release)
+	})
+}

@@ -449,12 +449,12 @@ func TestSpoolUnderRandomFaultsConcurrentSafe(t *testing.T) {
 	assert.ElementsMatch(t, numerals(0, 4000), append(b.got(), again.got()...))
 }
 
-var _ error = (*tracing.DeliveryError)(nil)
-
 func TestDeliveryErrorUnwraps(t *testing.T) {
 	t.Parallel()
 	err := &tracing.DeliveryError{Exporter: "*x.Exporter", Sent: 1, Spooled: 2, Dropped: 3}
 	assert.EqualError(t, err, "tracing: *x.Exporter: 1 spans sent, 2 spooled, 3 dropped")
 	err.Err = errBackend
-	assert.True(t, errors.Is(err, errBackend))
+	require.ErrorIs(t, err, errBackend)
+	err.Err = errors.Join(context.DeadlineExceeded, errBackend)
+	assert.NotContains(t, err.Error(), "\n", "one line")
 }

@@ -5,6 +5,7 @@ package tracing
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/spandrel-go/spandrel/internal/spool"
 )
@@ -97,6 +98,9 @@ func (pl *pipeline) appendToSpool(b EncodedBatch) error {
 	return err
 }
 
+// replayEvery is how long a spool that seemed empty is not looked at when nothing is appended.
+const replayEvery = time.Minute
+
 // replay sends what is in the spool, oldest first, whenever the backend answers. It ends at Shutdown,
 // which has no time for it.
 func (pl *pipeline) replay() {
@@ -110,12 +114,15 @@ func (pl *pipeline) replay() {
 		}
 		entry, ok := pl.spool.Take()
 		if !ok {
+			// The clock is for a file that could not be opened.
+			timer := time.NewTimer(replayEvery)
 			select {
 			case <-pl.spooled:
-				continue
+			case <-timer.C:
 			case <-pl.stop:
-				return
 			}
+			timer.Stop()
+			continue
 		}
 		s.entry, s.undone = &entry, false
 		s.deliver(EncodedBatch{Resource: entry.Resource, data: entry.Data, ends: entry.Ends})
