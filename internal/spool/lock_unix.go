@@ -14,6 +14,15 @@ import (
 	"syscall"
 )
 
+// fileLock is a locked file.
+type fileLock struct{ f *os.File }
+
+// Close frees the lock by name: a process that is just being started has a copy of the file until it
+// has become another program, and closing ours alone would leave the lock to it for so long.
+func (l fileLock) Close() error {
+	return errors.Join(syscall.Flock(int(l.f.Fd()), syscall.LOCK_UN), l.f.Close())
+}
+
 // lockFile locks the file at path, and makes it if need be. Closing what it returns frees the lock.
 func lockFile(path string) (io.Closer, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
@@ -27,7 +36,7 @@ func lockFile(path string) (io.Closer, error) {
 		}
 	}
 	if err == nil {
-		return f, nil
+		return fileLock{f}, nil
 	}
 	_ = f.Close()
 	if errors.Is(err, syscall.EWOULDBLOCK) {

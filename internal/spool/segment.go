@@ -42,9 +42,10 @@ type segment struct {
 
 // place is where a taken batch stands.
 type place struct {
-	seg  *segment
-	fr   frame
-	done bool // acknowledged or returned
+	owner *Spool
+	seg   *segment
+	fr    frame
+	done  bool // acknowledged or returned
 }
 
 // segmentName returns the name of a segment file.

@@ -273,7 +273,7 @@ func (s *Spool) Take() (Entry, bool) {
 		}
 		if ok {
 			g.taken++
-			return Entry{b, &place{seg: g, fr: fr}}, true
+			return Entry{b, &place{owner: s, seg: g, fr: fr}}, true
 		}
 	}
 }
@@ -328,7 +328,7 @@ func (s *Spool) takeFrom(g *segment) (fr frame, b Batch, ok bool, err error) {
 }
 
 // Ack says that a batch was delivered or given up: it never comes again. An entry that has been
-// acknowledged or returned already, and any entry after Close, is left as it is.
+// acknowledged or returned already, one of another Spool, and any after Close is left as it is.
 func (s *Spool) Ack(e *Entry) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -369,9 +369,10 @@ func (s *Spool) Return(e *Entry) (lost int) {
 	return 0
 }
 
-// done ends the taking of an entry and returns its segment; nil if it has ended before. Needs s.mu.
+// done ends the taking of an entry and returns its segment; nil if it has ended before, or if the entry is
+// not of s. Needs s.mu.
 func (s *Spool) done(e *Entry) *segment {
-	if e == nil || e.at == nil || e.at.done {
+	if e == nil || e.at == nil || e.at.owner != s || e.at.done {
 		return nil
 	}
 	e.at.done = true

@@ -37,7 +37,7 @@ func batchOf(number, spans, size int) spool.Batch {
 
 // show says what a batch is, in a line; batches that differ have different lines.
 func show(b spool.Batch) string {
-	sum := crc32.ChecksumIEEE(fmt.Append(nil, b.Ends, b.Data))
+	sum := crc32.Update(crc32.ChecksumIEEE(fmt.Append(nil, b.Ends)), crc32.IEEETable, b.Data)
 	return fmt.Sprintf("%s: %d spans, %d bytes, %08x", b.Resource, len(b.Ends), len(b.Data), sum)
 }
 
@@ -140,6 +140,8 @@ func TestOpenRefuses(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "file")
 	require.NoError(t, os.WriteFile(file, nil, 0o600))
+	noLock := t.TempDir()
+	require.NoError(t, os.Mkdir(filepath.Join(noLock, spool.LockName), 0o700))
 	for _, tt := range []struct {
 		name string
 		c    spool.Config
@@ -150,6 +152,7 @@ func TestOpenRefuses(t *testing.T) {
 		{"no format", spool.Config{Dir: t.TempDir(), MaxBytes: spool.MinBytes}, "Format has 0 bytes, not 1 to 255"},
 		{"long format", spool.Config{Dir: t.TempDir(), MaxBytes: spool.MinBytes, Format: strings.Repeat("x", 256)}, "Format has 256 bytes"},
 		{"a file", spool.Config{Dir: file, MaxBytes: spool.MinBytes, Format: "x"}, "not a directory"},
+		{"no lock", spool.Config{Dir: noLock, MaxBytes: spool.MinBytes, Format: "x"}, "is a directory"},
 		{"below a file", spool.Config{Dir: filepath.Join(file, "x"), MaxBytes: spool.MinBytes, Format: "x"}, "not a directory"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -540,6 +543,61 @@ func TestDirectoryGone(t *testing.T) {
 	assert.Len(t, drain(s), 1)
 	assert.Equal(t, spool.Stats{Damaged: 2, Lost: 5}, s.Stats())
 	require.ErrorIs(t, s.Close(), fs.ErrNotExist)
+}
+
+// A file that cannot be opened for a while is not given up.
+func TestFileThatCannotBeOpened(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := open(t, dir)
+	add(t, s, batchOf(0, 1, 100))
+	require.NoError(t, s.Close())
+	s = open(t, dir)
+	path := segmentFiles(t, dir)[0]
+	require.NoError(t, os.Rename(path, path+".bak"))
+	require.NoError(t, os.Mkdir(path, 0o700))
+	_, ok := s.Take()
+	assert.False(t, ok)
+	assert.Equal(t, 1, s.Stats().Spans)
+	require.NoError(t, os.Remove(path))
+	require.NoError(t, os.Rename(path+".bak", path))
+	assert.Len(t, drain(s), 1)
+}
+
+func TestNewestFileDeletedByOthers(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := open(t, dir)
+	add(t, s, batchOf(0, 3, 100))
+	require.NoError(t, s.Close())
+	s = open(t, dir)
+	require.NoError(t, os.Remove(segmentFiles(t, dir)[0]))
+	_, err := s.Append(batchOf(1, 1, 100))
+	require.ErrorIs(t, err, fs.ErrNotExist)
+	add(t, s, batchOf(2, 1, 100))
+	assert.Equal(t, showAll([]spool.Batch{batchOf(2, 1, 100)}), showAll(drain(s)))
+	assert.Equal(t, spool.Stats{Recovered: 3, Damaged: 1, Lost: 3}, s.Stats())
+}
+
+// The bytes of a file that cannot be deleted count until it can.
+func TestFileThatCannotBeDeleted(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := open(t, dir)
+	add(t, s, batchOf(0, 1, 100))
+	e := take(t, s)
+	path := segmentFiles(t, dir)[0]
+	require.NoError(t, os.Remove(path))
+	require.NoError(t, os.MkdirAll(filepath.Join(path, "full"), 0o700)) // a folder that is not empty stays
+	bytes := s.Stats().Bytes
+	s.Ack(&e)
+	assert.Equal(t, spool.Stats{Bytes: bytes}, s.Stats())
+	large := batchOf(1, 1, spool.MinBytes-120)
+	_, err := s.Append(large)
+	require.ErrorContains(t, err, "cannot be deleted")
+	require.NoError(t, os.RemoveAll(path))
+	add(t, s, large)
+	assert.Equal(t, bytesIn(t, dir), s.Stats().Bytes)
 }
 
 // What stands in a stranger's request is never taken for a batch, even by who knows marker and format.
