@@ -23,13 +23,14 @@
 //   - otel.sdk.span.started, {span}: recorded spans, and with otel.span.sampling_result "DROP" those that
 //     the sampler dropped.
 //   - otel.sdk.span.live, {span}: recorded spans that have not ended.
-//   - otel.sdk.processor.span.queue.size, {span}: spans in memory that the exporter is not being called
-//     with. Trying again is the pipeline's work: a batch that waits for that is in the queue.
+//   - otel.sdk.processor.span.queue.size, {span}: spans that have not been taken into a batch yet. Those that
+//     have, and wait to be sent or sent again, are among spandrel.processor.span.waiting.
 //   - otel.sdk.processor.span.queue.capacity, {span}: see [tracing.WithQueueSpans].
 //   - otel.sdk.processor.span.processed, {span}: spans that the pipeline is done with. Without error.type
 //     the exporter has had its say, whatever it was; with error.type "queue_full", "shutdown", "spool_full"
 //     or "spool_failed" they were dropped before.
-//   - otel.sdk.exporter.span.inflight, {span}: spans that the exporter is being called with.
+//   - otel.sdk.exporter.span.inflight, {span}: spans that the exporter is being called with. To try again is
+//     the pipeline's work here: a batch that waits for that is not in flight.
 //   - otel.sdk.exporter.span.exported, {span}: without error.type spans that were delivered; with
 //     error.type "export_failed", "too_large", "rejected" or "abandoned" those that were not, after the
 //     last try. [tracing.DroppedStats] says what these words mean.

@@ -102,9 +102,6 @@ func truth(b bool) int64 {
 	return 0
 }
 
-// queued is how many spans the exporter is not being called with. The two are read one after the other.
-func queued(s *tracing.ExporterStats) int64 { return int64(max(s.Waiting-s.InFlight, 0)) }
-
 // givenUp is how many spans the exporter has not delivered, once it had them.
 func givenUp(d *tracing.DroppedStats) uint64 {
 	return d.ExportFailed + d.TooLarge + d.Rejected + d.Abandoned
@@ -175,7 +172,11 @@ var providerInstruments = []instrument[tracing.Stats]{
 
 // exporterInstruments are about each exporter and its pipeline.
 var exporterInstruments = []instrument[tracing.ExporterStats]{
-	{otelconv.SDKProcessorSpanQueueSize{}, upDownCounter, ofProcessor, single(queued)},
+	{
+		otelconv.SDKProcessorSpanQueueSize{},
+		upDownCounter, ofProcessor,
+		single(func(s *tracing.ExporterStats) int64 { return int64(s.InQueue) }),
+	},
 	{
 		otelconv.SDKProcessorSpanQueueCapacity{},
 		upDownCounter, ofProcessor,
@@ -205,7 +206,11 @@ var exporterInstruments = []instrument[tracing.ExporterStats]{
 		counter, ofProcessor, single(func(s *tracing.ExporterStats) int64 { return int64(s.Queued) }),
 	},
 	{
-		own{"spandrel.processor.span.queue.memory", "By", "The estimated size of the spans that wait in memory."},
+		own{"spandrel.processor.span.waiting", "{span}", "The number of spans in memory that are neither delivered nor dropped nor in the spool yet."},
+		upDownCounter, ofProcessor, single(func(s *tracing.ExporterStats) int64 { return int64(s.Waiting) }),
+	},
+	{
+		own{"spandrel.processor.span.waiting.size", "By", "The estimated size of the spans that wait in memory."},
 		upDownCounter, ofProcessor, single(func(s *tracing.ExporterStats) int64 { return int64(s.WaitingBytes) }),
 	},
 	{

@@ -101,7 +101,7 @@ func TestValues(t *testing.T) {
 	second := *e
 	second.Exporter = "*mine.Exporter"
 	second.LastError, second.CircuitOpen = nil, false
-	second.Waiting, second.InFlight = 3, 5 // read one after the other
+	second.InQueue = 3
 	s.Exporters = append(s.Exporters, second)
 	d := &e.Dropped
 	u := func(n uint64) int64 { return int64(n) }
@@ -127,8 +127,8 @@ func TestValues(t *testing.T) {
 		"spandrel.span.never_linked":                                                    u(s.NeverLinked),
 		"spandrel.span.started_after_shutdown":                                          u(s.StartedAfterShutdown),
 		"spandrel.span.ended_after_shutdown":                                            u(s.EndedAfterShutdown),
-		"otel.sdk.processor.span.queue.size{" + processor0 + "}":                        int64(e.Waiting - e.InFlight),
-		"otel.sdk.processor.span.queue.size{" + processor1 + "}":                        0,
+		"otel.sdk.processor.span.queue.size{" + processor0 + "}":                        int64(e.InQueue),
+		"otel.sdk.processor.span.queue.size{" + processor1 + "}":                        3,
 		"otel.sdk.processor.span.queue.capacity{" + processor0 + "}":                    int64(e.QueueCapacity),
 		"otel.sdk.processor.span.processed{" + processor0 + "}":                         u(e.Exported + d.ExportFailed + d.TooLarge + d.Rejected + d.Abandoned),
 		"otel.sdk.processor.span.processed{error.type=queue_full," + processor0 + "}":   u(d.QueueFull),
@@ -142,7 +142,8 @@ func TestValues(t *testing.T) {
 		"otel.sdk.exporter.span.exported{error.type=rejected," + exporter0 + "}":        u(d.Rejected),
 		"otel.sdk.exporter.span.exported{error.type=abandoned," + exporter0 + "}":       u(d.Abandoned),
 		"spandrel.processor.span.queued{" + processor0 + "}":                            u(e.Queued),
-		"spandrel.processor.span.queue.memory{" + processor0 + "}":                      int64(e.WaitingBytes),
+		"spandrel.processor.span.waiting{" + processor0 + "}":                           int64(e.Waiting),
+		"spandrel.processor.span.waiting.size{" + processor0 + "}":                      int64(e.WaitingBytes),
 		"spandrel.exporter.retried{" + exporter0 + "}":                                  u(e.Retried),
 		"spandrel.exporter.sent{" + exporter0 + "}":                                     u(e.SentBytes),
 		"spandrel.exporter.circuit_open{" + exporter0 + "}":                             1,

@@ -121,13 +121,12 @@ func leaves(path string, v reflect.Value) (list []leaf) {
 	}
 }
 
-// fullStats has another value in each field, and one exporter, which fails. What waits is more than what is
-// in flight.
+// fullStats has another value in each field, and one exporter, which fails.
 func fullStats(t testing.TB) *tracing.Stats {
 	t.Helper()
 	s := &tracing.Stats{Exporters: make([]tracing.ExporterStats, 1)}
 	for i, l := range leaves("", reflect.ValueOf(s).Elem()) {
-		n := 1000 - i
+		n := 101 + i
 		switch v := l.value; v.Interface().(type) {
 		case uint64:
 			v.SetUint(uint64(n))
