@@ -139,3 +139,33 @@ func TestPrometheusReadsTheHandler(t *testing.T) {
 		}
 	}
 }
+
+// While a backend is away the numbers say so, and where the spans are.
+func TestPrometheusSeesAnOutage(t *testing.T) {
+	t.Parallel()
+	p, err := tracing.NewProvider(
+		tracing.WithEnvironment(func(string) (string, bool) { return "", false }),
+		tracing.WithLogger(slog.New(slog.DiscardHandler)),
+		tracing.WithExporter(backend(t, http.StatusServiceUnavailable), tracing.WithSpool(t.TempDir(), 1<<20)),
+	)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = p.Shutdown(context.Background()) }) // says what is in the spool
+	labels := map[string]string{"exporter": "*zipkin.Exporter", "index": "0"}
+	families := parse(t, tracestats.Handler(p))
+	assert.Zero(t, value(t, families, "spandrel_exporter_failing", labels))
+	assert.NotContains(t, families, "spandrel_exporter_failing_since_timestamp_seconds")
+
+	_, span := p.NewTracer("t").StartSpan(t.Context(), "root")
+	span.End()
+	_ = p.ForceFlush(t.Context()) // says that the span is in the spool
+	families = parse(t, tracestats.Handler(p))
+	assert.Equal(t, 1.0, value(t, families, "spandrel_exporter_failing", labels))
+	assert.Equal(t, 1.0, value(t, families, "spandrel_exporter_circuit_open", labels))
+	assert.Contains(t, families, "spandrel_exporter_failing_since_timestamp_seconds")
+	assert.Equal(t, 1.0, value(t, families, "spandrel_exporter_spool_spans", labels))
+	assert.Equal(t, 1.0, value(t, families, "spandrel_exporter_spool_spans_written_total", labels))
+	assert.Positive(t, value(t, families, "spandrel_exporter_spool_bytes", labels))
+	assert.Zero(t, value(t, families, "spandrel_exporter_spans_exported_total", labels))
+	labels["reason"] = "export_failed"
+	assert.Zero(t, value(t, families, "spandrel_exporter_spans_dropped_total", labels), "none is lost")
+}
