@@ -61,7 +61,7 @@
 //
 // Everything is safe for concurrent use unless its comment says otherwise. Recording never blocks, never
 // panics of itself and returns no errors: what cannot be kept is counted. Constructors return errors that
-// name the option.
+// name the option. [Provider.SetSampler] and [Provider.SetSpanLimits] change a provider that is in use.
 //
 // A recorded span costs one allocation, an unsampled one too, and no more than 80 bytes. The hot path is
 // Start, StartSpan, SetAttributes, AddEvent, SetStatus, End, the hand-over to the queue, and the loop

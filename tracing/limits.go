@@ -12,7 +12,8 @@ import (
 // SpanLimits bounds what one span may hold. In each field 0 means the default and a negative number
 // means no limit. What a count refuses is counted on the span ([SpanData.DroppedAttributes] and its
 // neighbours), and the provider logs it once; what is cut is not counted. The environment can change
-// the defaults, also to "none at all". Source: OpenTelemetry specification, trace/sdk.md, "Span
+// the defaults, also to "none at all". [WithSpanLimits] sets them, [Provider.SetSpanLimits] replaces
+// them while the program runs. Source: OpenTelemetry specification, trace/sdk.md, "Span
 // Limits", and common/README.md, "Attribute Limits".
 type SpanLimits struct {
 	// Attributes, Events and Links bound the number of each on one span. The attributes that come
@@ -59,6 +60,19 @@ func (l SpanLimits) over(base *SpanLimits) SpanLimits {
 			*f.n = f.base
 		case *f.n < 0:
 			*f.n = unlimited
+		}
+	}
+	return l
+}
+
+// public undoes over, but that a default stands where 0 was: what has no limit is -1.
+func (l SpanLimits) public() SpanLimits {
+	for _, n := range []*int{
+		&l.Attributes, &l.Events, &l.Links, &l.AttributesPerEvent, &l.AttributesPerLink,
+		&l.AttributeValueLength, &l.AttributeValueDepth,
+	} {
+		if *n == unlimited {
+			*n = -1
 		}
 	}
 	return l

@@ -37,6 +37,8 @@ type config struct {
 	openAge    time.Duration // 0: no check
 	errs       []error
 
+	defaultLimits SpanLimits // what 0 becomes in limits
+
 	env      environment    // below what options say
 	disabled bool           // by the environment
 	pipeline pipelineConfig // what a pipeline has without options
@@ -82,9 +84,8 @@ func (c *config) readEnvironment() {
 	if c.sampler == nil {
 		c.sampler = sampling.ParentBased(sampling.AlwaysOn())
 	}
-	limits := defaultLimits()
-	c.env.limits(&limits)
-	c.limits = c.limits.over(&limits)
+	c.defaultLimits = defaultLimits()
+	c.env.limits(&c.defaultLimits)
 	c.pipeline = defaultPipeline()
 	c.env.pipeline(&c.pipeline)
 }

@@ -20,7 +20,7 @@ import (
 type Provider struct {
 	embedded.TracerProvider
 	resource      *Resource
-	limits        SpanLimits // in which 0 means none
+	defaultLimits SpanLimits // what 0 becomes in limits
 	ids           IDGenerator
 	processors    []Processor
 	pipelines     []*pipeline
@@ -36,7 +36,8 @@ type Provider struct {
 	unused        []Exporter       // of a provider that the environment disables
 
 	sampler atomic.Pointer[samplerChoice]
-	closed  atomic.Bool // set by Shutdown: no span is recorded any more
+	limits  atomic.Pointer[SpanLimits] // never changed, only replaced; 0 in it means none
+	closed  atomic.Bool                // set by Shutdown: no span is recorded any more
 
 	limitsWarned           atomic.Bool // by warnLimits
 	startedLate, endedLate atomic.Uint64
@@ -77,7 +78,6 @@ func NewProvider(opts ...Option) (*Provider, error) {
 	learnSpanKey()
 	p := &Provider{
 		resource:     c.resource(),
-		limits:       c.limits,
 		ids:          c.ids,
 		processors:   c.processors,
 		logger:       c.logger,
@@ -95,6 +95,8 @@ func NewProvider(opts ...Option) (*Provider, error) {
 	// An exporter that uses a traced client must not feed itself.
 	p.suppressed = &Span{identity: &identity{traceInfo: &p.unsampledInfo}, base: context.Background()}
 	p.sampler.Store(chooseSampler(c.sampler))
+	p.defaultLimits = c.defaultLimits
+	p.SetSpanLimits(c.limits)
 	var errs []error
 	for _, e := range c.exporters {
 		pc, err := c.newPipelineConfig(e.opts)
@@ -157,7 +159,7 @@ func (p *Provider) Tracer(name string, opts ...trace.TracerOption) trace.Tracer 
 	}
 	return p.tracers.get(key, func() *Tracer {
 		return &Tracer{provider: p, noop: p.noop, rate: 1, scope: &Scope{
-			Name: name, Version: key.version, SchemaURL: key.schemaURL, Attributes: p.limits.scopeAttributes(attrs),
+			Name: name, Version: key.version, SchemaURL: key.schemaURL, Attributes: p.limits.Load().scopeAttributes(attrs),
 		}}
 	})
 }

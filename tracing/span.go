@@ -89,7 +89,14 @@ func (s *Span) SetName(name string) {
 // beyond [SpanLimits], are refused and counted.
 func (s *Span) SetAttributes(attrs ...attribute.KeyValue) {
 	if r := s.hold(); r != nil {
-		r.setAttributes(&s.provider.limits, attrs)
+		r.setAttributes(s.provider.limits.Load(), attrs)
+		s.mu.Unlock()
+	}
+}
+
+func (s *Span) setAttributes(l *SpanLimits, attrs []attribute.KeyValue) {
+	if r := s.hold(); r != nil {
+		r.setAttributes(l, attrs)
 		s.mu.Unlock()
 	}
 }
@@ -149,7 +156,7 @@ func (s *Span) addEvent(name string, mono int64, at time.Time, attrs []attribute
 		if at.IsZero() {
 			at = time.Unix(0, r.start+(mono-r.startMono))
 		}
-		r.addEvent(&s.provider.limits, name, at, attrs)
+		r.addEvent(s.provider.limits.Load(), name, at, attrs)
 		s.mu.Unlock()
 	}
 }
@@ -157,11 +164,17 @@ func (s *Span) addEvent(name string, mono int64, at time.Time, attrs []attribute
 // AddLink adds a reference to another span context. One that is invalid and carries neither
 // attributes nor a trace state is ignored.
 func (s *Span) AddLink(link trace.Link) {
+	if !s.inert() {
+		s.addLink(s.provider.limits.Load(), link)
+	}
+}
+
+func (s *Span) addLink(l *SpanLimits, link trace.Link) {
 	if !link.SpanContext.IsValid() && len(link.Attributes) == 0 && link.SpanContext.TraceState().Len() == 0 {
 		return
 	}
 	if r := s.hold(); r != nil {
-		r.addLink(&s.provider.limits, link)
+		r.addLink(l, link)
 		s.mu.Unlock()
 	}
 }

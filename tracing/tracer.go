@@ -445,26 +445,31 @@ func (t *Tracer) record(ctx, base context.Context, p *Provider, name string, o *
 	s.identity, s.base, s.id = &lt.identity, base, id
 	lt.shard = p.shardOf(id)
 	lt.debug = arrived != nil && arrived.Debug
+	o.linkArrived(arrived)
 	if o.unlinked {
 		lt.startUnlinked(s, nil, t.scope, spanKind(o.kind), withheld)
-		s.addArrived(arrived)
 		s.beginUnlinked(o, result)
 		return s.asContext(), s
 	}
 	lt.startRoot(name, t.scope, unixNano(o.at), spanKind(o.kind), withheld)
-	s.addArrived(arrived)
 	s.begin(ctx, o, result)
 	return s.asContext(), s
 }
 
-// addArrived links to the traces that headers named beside the one that is joined.
-func (s *Span) addArrived(arrived *remote.Arrived) {
+// linkArrived adds links, before the others, to the traces that headers named beside the one that is joined.
+func (o *startOptions) linkArrived(arrived *remote.Arrived) {
 	if arrived == nil {
 		return
 	}
-	for _, l := range arrived.Links() {
-		s.AddLink(l.OnSpan())
+	more := arrived.Links()
+	if len(more) == 0 {
+		return
 	}
+	links := make([]trace.Link, 0, len(more)+len(o.links))
+	for i := range more {
+		links = append(links, more[i].OnSpan())
+	}
+	o.links = append(links, o.links...)
 }
 
 // begin records what Start was given and tells the processors.
@@ -480,16 +485,17 @@ func (s *Span) beginWith(ctx context.Context, o *startOptions, result *sampling.
 	s.onStart(ctx)
 }
 
-// beginUnlinked records what Start was given.
+// beginUnlinked records what Start was given, all of it under the same limits.
 func (s *Span) beginUnlinked(o *startOptions, result *sampling.Result) {
+	l := s.provider.limits.Load()
 	if result != nil && len(result.Attributes) > 0 {
-		s.SetAttributes(result.Attributes...)
+		s.setAttributes(l, result.Attributes)
 	}
 	if len(o.attrs) > 0 {
-		s.SetAttributes(o.attrs...)
+		s.setAttributes(l, o.attrs)
 	}
 	for i := range o.links {
-		s.AddLink(o.links[i])
+		s.addLink(l, o.links[i])
 	}
 }
 
@@ -567,4 +573,4 @@ func unixNano(t time.Time) int64 {
 }
 
 // noopProvider is what a nil span's TracerProvider answers.
-var noopProvider trace.TracerProvider = &Provider{noop: true}
+var noopProvider trace.TracerProvider = newNoopProvider()

@@ -123,7 +123,7 @@ func (lt *localTrace) link(s *Span, name string, scope *Scope, at int64, attrs [
 		}
 		clear(r.attrs) // the pool must not keep them alive
 		r.attrs = r.attrs[:0]
-		r.setAttributes(&s.provider.limits, attrs)
+		r.setAttributes(s.provider.limits.Load(), attrs)
 	}
 	s.mu.Unlock()
 	lt.mu.Unlock()
