@@ -60,13 +60,29 @@ type Response struct {
 	Body []byte
 }
 
-// Client posts request bodies to one URL. It is safe for concurrent use.
+// Client posts request bodies to one URL at a time. It is safe for concurrent use.
 type Client struct {
-	cfg    Config
-	target string // the URL for error texts
-	http   http.Client
-	owned  *http.Transport // nil with a client of the user
-	closed atomic.Bool     // publishes that Close was called
+	target           atomic.Pointer[target] // where the next request goes
+	timeout          time.Duration
+	maxResponseBytes int64
+	http             http.Client
+	owned            *http.Transport // nil with a client of the user
+	closed           atomic.Bool     // publishes that Close was called
+}
+
+// target is where a request goes and what it carries. It is never changed, only replaced, and a request
+// reads it once: so nothing of two of them meets in one request.
+type target struct {
+	url    *url.URL
+	header http.Header
+}
+
+// String returns the URL for error texts.
+func (t *target) String() string { return Redact(t.url.String()) }
+
+// sameServer says whether a connection to t serves other as well.
+func (t *target) sameServer(other *target) bool {
+	return t.url.Scheme == other.url.Scheme && t.url.Host == other.url.Host
 }
 
 // NewTransport returns a transport with the time limits of http.DefaultTransport, shared with nobody:
@@ -87,7 +103,8 @@ func NewTransport() *http.Transport {
 
 // New makes a client. cfg is the exporter's to validate.
 func New(cfg Config) *Client {
-	c := &Client{cfg: cfg, target: Redact(cfg.URL.String())}
+	c := &Client{timeout: cfg.Timeout, maxResponseBytes: cfg.MaxResponseBytes}
+	c.target.Store(&target{cfg.URL, cfg.Header})
 	if cfg.HTTPClient != nil {
 		c.http = *cfg.HTTPClient
 	} else {
@@ -99,6 +116,38 @@ func New(cfg Config) *Client {
 	}
 	c.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return c
+}
+
+// SetTarget replaces the URL, the header, or both in one step; nil keeps what is. Requests that begin after
+// it has returned go to the new place, and those under way end as they began. The client owns what it is
+// given, which is the exporter's to validate. Connections to a server that is no longer the target are
+// closed: idle ones at once, those in use when they fall idle; those of a client of the user are left alone.
+func (c *Client) SetTarget(u *url.URL, header http.Header) {
+	for {
+		old := c.target.Load()
+		t := *old
+		if u != nil {
+			t.url = u
+		}
+		if header != nil {
+			t.header = header
+		}
+		if c.target.CompareAndSwap(old, &t) {
+			c.leave(old)
+			return
+		}
+	}
+}
+
+// URL returns the URL of the requests that begin now, as error texts show it: without user information and
+// query.
+func (c *Client) URL() string { return c.target.Load().String() }
+
+// leave closes idle connections if none to t is needed any more.
+func (c *Client) leave(t *target) {
+	if c.closed.Load() || !t.sameServer(c.target.Load()) {
+		c.closeIdle()
+	}
 }
 
 // Close closes idle connections, and those in use when they fall idle. It is idempotent. A client of
@@ -117,41 +166,40 @@ func (c *Client) closeIdle() {
 // Post sends one body and waits for the answer, until ctx is done or Config.Timeout has passed. Any
 // status 2xx is success. When it returns, nothing reads r.Body any more. The error is nil on success.
 func (c *Client) Post(ctx context.Context, r Request) (Response, *Error) {
-	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	l := &loan{data: r.Body}
 	defer l.revoke()
 
-	resp, err := c.http.Do(c.newRequest(ctx, r, l))
+	t := c.target.Load()
+	resp, err := c.http.Do(t.newRequest(ctx, r, l))
 	if err != nil {
-		return Response{}, c.networkError(err)
+		return Response{}, t.networkError(err)
 	}
 	defer func() {
 		_ = resp.Body.Close() // the answer is known; an error here changes nothing
-		if c.closed.Load() {
-			c.closeIdle()
-		}
+		c.leave(t)
 	}()
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
-		return Response{}, c.statusError(resp, cancel)
+		return Response{}, t.statusError(resp, cancel)
 	}
 	out := Response{StatusCode: resp.StatusCode, Header: resp.Header}
-	if c.cfg.MaxResponseBytes > 0 {
-		out.Body, _ = io.ReadAll(io.LimitReader(resp.Body, c.cfg.MaxResponseBytes))
+	if c.maxResponseBytes > 0 {
+		out.Body, _ = io.ReadAll(io.LimitReader(resp.Body, c.maxResponseBytes))
 	}
 	drain(resp, cancel)
 	return out, nil
 }
 
-func (c *Client) newRequest(ctx context.Context, r Request, l *loan) *http.Request {
-	u := *c.cfg.URL // a RoundTripper of the user might change it
+func (t *target) newRequest(ctx context.Context, r Request, l *loan) *http.Request {
+	u := *t.url // a RoundTripper of the user might change it
 	req := (&http.Request{
 		Method:     http.MethodPost,
 		URL:        &u,
 		Proto:      "HTTP/1.1",
 		ProtoMajor: 1,
 		ProtoMinor: 1,
-		Header:     make(http.Header, len(c.cfg.Header)+len(r.Header)),
+		Header:     make(http.Header, len(t.header)+len(r.Header)),
 		Host:       u.Host,
 		Body:       http.NoBody,
 	}).WithContext(ctx)
@@ -160,7 +208,7 @@ func (c *Client) newRequest(ctx context.Context, r Request, l *loan) *http.Reque
 		req.GetBody = l.reader
 		req.ContentLength = int64(len(r.Body))
 	}
-	for _, h := range []http.Header{c.cfg.Header, r.Header} {
+	for _, h := range []http.Header{t.header, r.Header} {
 		for name, values := range h {
 			req.Header[name] = values // net/http only reads them
 		}
@@ -173,16 +221,16 @@ func (c *Client) newRequest(ctx context.Context, r Request, l *loan) *http.Reque
 
 // networkError makes an error of what http.Client.Do returned. No answer came, so another try may
 // succeed.
-func (c *Client) networkError(err error) *Error {
+func (t *target) networkError(err error) *Error {
 	var outer *url.Error
 	if errors.As(err, &outer) {
 		err = outer.Err // the outer text shows the query of the URL
 	}
-	return &Error{Err: fmt.Errorf("post %s: %w", c.target, err), Retryable: true}
+	return &Error{Err: fmt.Errorf("post %s: %w", t, err), Retryable: true}
 }
 
 // statusError makes an error of a response that is no success.
-func (c *Client) statusError(resp *http.Response, cancel context.CancelFunc) *Error {
+func (t *target) statusError(resp *http.Response, cancel context.CancelFunc) *Error {
 	start, _ := io.ReadAll(io.LimitReader(resp.Body, maxErrorTextBytes))
 	drain(resp, cancel)
 	e := &Error{
@@ -196,11 +244,11 @@ func (c *Client) statusError(resp *http.Response, cancel context.CancelFunc) *Er
 	text := oneLine(start)
 	switch location := resp.Header.Get("Location"); {
 	case resp.StatusCode >= 300 && resp.StatusCode <= 399 && location != "":
-		e.Err = fmt.Errorf("post %s: status %d: redirects are not followed, location %q", c.target, resp.StatusCode, Redact(location))
+		e.Err = fmt.Errorf("post %s: status %d: redirects are not followed, location %q", t, resp.StatusCode, Redact(location))
 	case text != "":
-		e.Err = fmt.Errorf("post %s: status %d: %s", c.target, resp.StatusCode, text)
+		e.Err = fmt.Errorf("post %s: status %d: %s", t, resp.StatusCode, text)
 	default:
-		e.Err = fmt.Errorf("post %s: status %d", c.target, resp.StatusCode)
+		e.Err = fmt.Errorf("post %s: status %d", t, resp.StatusCode)
 	}
 	return e
 }
