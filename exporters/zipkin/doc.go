@@ -42,7 +42,8 @@
 // Requests carry "b3: 0", so that a sidecar does not trace them. Any status 2xx is success. A request
 // is worth another try after a network error or status 408, 429, 502, 503 or 504; Retry-After is
 // passed on. Status 413 asks for a smaller batch. All others are final, and so are redirects, which
-// are not followed: configure the URL that the error names.
+// are not followed: configure the URL that the error names. [Exporter.SetTarget] changes the URL and the
+// headers of a running exporter.
 //
 // An [Exporter] is safe for concurrent use and starts no goroutine but those of its connections, which
 // end with [Exporter.Shutdown]. Encoding allocates nothing for attributes that are strings, numbers or

@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
+	neturl "net/url"
 	"sync/atomic"
 
 	"github.com/spandrel-go/spandrel/internal/transport"
@@ -40,6 +42,38 @@ func New(url string, opts ...Option) (*Exporter, error) {
 		URL: c.url, Header: c.header, HTTPClient: c.client, Timeout: c.timeout,
 	})}, nil
 }
+
+// SetTarget replaces where the exporter sends to, and with which headers, in one step. An empty url keeps
+// the present one, user information included, and nil headers keep the present ones; an empty map takes
+// them away. To another host give its headers as well: a token that is kept goes there. What is wrong for
+// [New] or [WithHeaders] is an error here, and then nothing changes.
+//
+// A request carries the URL and all the headers of one call, never some of another's. Those that begin
+// after SetTarget has returned go to the new place, also with a batch that has failed at the old one; those
+// under way end as they began, and what they answer counts. Connections to the old host are closed as they
+// fall idle, but not those of [WithHTTPClient].
+func (e *Exporter) SetTarget(url string, headers map[string]string) error {
+	var (
+		u      *neturl.URL // nil: as it is
+		header http.Header // nil: as it is
+		err    error
+	)
+	if url != "" {
+		if u, err = transport.ParseURL(url); err != nil {
+			return fmt.Errorf("zipkin: SetTarget: %w", err)
+		}
+	}
+	if headers != nil {
+		if header, err = newHeader(headers); err != nil {
+			return fmt.Errorf("zipkin: SetTarget: %w", err)
+		}
+	}
+	e.client.SetTarget(u, header)
+	return nil
+}
+
+// URL returns where the exporter sends to, without user information and query.
+func (e *Exporter) URL() string { return e.client.URL() }
 
 // ExportSpans encodes spans and sends them in one request. A failure is a [*tracing.ExportError].
 // Spans that cannot be expressed are left out and counted in its Rejected.

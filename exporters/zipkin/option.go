@@ -83,17 +83,26 @@ func newConfig(rawURL string, opts []Option) (config, error) {
 	if c.clientGiven && c.client == nil {
 		return config{}, errors.New("zipkin: WithHTTPClient: client is nil")
 	}
-	header, err := transport.Header(c.headers, "B3", "Content-Type", "Content-Encoding", "Content-Length", "Transfer-Encoding")
+	header, err := newHeader(c.headers)
 	if err != nil {
 		return config{}, fmt.Errorf("zipkin: WithHeaders: %w", err)
+	}
+	c.header = header
+	return c, nil
+}
+
+// newHeader checks the user's headers and adds those of the exporter.
+func newHeader(fields map[string]string) (http.Header, error) {
+	header, err := transport.Header(fields, "B3", "Content-Type", "Content-Encoding", "Content-Length", "Transfer-Encoding")
+	if err != nil {
+		return nil, err
 	}
 	header.Set("Content-Type", "application/json")
 	header.Set("B3", "0")
 	if header.Get("User-Agent") == "" {
 		header.Set("User-Agent", "spandrel/"+tracing.Version)
 	}
-	c.header = header
-	return c, nil
+	return header, nil
 }
 
 func (c *config) setURL(raw string) (err error) {
