@@ -601,7 +601,7 @@ func (pl *pipeline) stats() ExporterStats {
 	if pl.spool != nil {
 		now := pl.spool.Stats()
 		s.Spool = SpoolStats{
-			Spans: now.Spans, Bytes: now.Bytes, Recovered: now.Recovered, Damaged: now.Damaged,
+			Spans: now.Spans, Bytes: now.Bytes, Capacity: pl.cfg.spoolBytes, Recovered: now.Recovered, Damaged: now.Damaged,
 			Written: pl.written.Load(), Replayed: pl.replayed.Load(),
 		}
 		s.Dropped.SpoolFailed += now.Lost

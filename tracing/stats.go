@@ -103,9 +103,9 @@ type ExporterStats struct {
 
 // SpoolStats says what became of the spans given to a spool.
 type SpoolStats struct {
-	// Spans and Bytes are what the directory holds now.
-	Spans int
-	Bytes int64
+	// Spans and Bytes are what the directory holds now, Capacity is how many bytes it may hold.
+	Spans           int
+	Bytes, Capacity int64
 	// Written counts the spans appended by this provider, Replayed those delivered out of the
 	// directory. A span that is appended again counts again.
 	Written, Replayed uint64

@@ -242,6 +242,10 @@ var exporterInstruments = []instrument[tracing.ExporterStats]{
 		upDownCounter, ofProcessor, single(func(s *tracing.ExporterStats) int64 { return s.Spool.Bytes }),
 	},
 	{
+		own{"spandrel.spool.capacity", "By", "The size that what is in the spool's directory may have, 0 without a spool."},
+		upDownCounter, ofProcessor, single(func(s *tracing.ExporterStats) int64 { return s.Spool.Capacity }),
+	},
+	{
 		own{"spandrel.spool.span.written", "{span}", "The number of spans appended to the spool."},
 		counter, ofProcessor, single(func(s *tracing.ExporterStats) int64 { return int64(s.Spool.Written) }),
 	},

@@ -176,6 +176,10 @@ var exporterFamilies = []family[tracing.ExporterStats]{
 		single(func(s *tracing.ExporterStats) float64 { return float64(s.Spool.Bytes) }),
 	},
 	{
+		"spandrel_exporter_spool_capacity_bytes", gauge, "What may be in the spool's directory; 0 without a spool.",
+		single(func(s *tracing.ExporterStats) float64 { return float64(s.Spool.Capacity) }),
+	},
+	{
 		"spandrel_exporter_spool_spans_written_total", counter, "Spans appended to the spool.",
 		single(func(s *tracing.ExporterStats) float64 { return float64(s.Spool.Written) }),
 	},
