@@ -188,6 +188,44 @@ func TestDamageWhileOpen(t *testing.T) {
 	}
 }
 
+// The next frame is found wherever it begins, also across the edge of what is read at a time.
+func TestFrameBehindALargeDamagedOne(t *testing.T) {
+	t.Parallel()
+	marker := [8]byte{8, 7, 6, 5, 4, 3, 2, 1}
+	header := spool.AppendHeader(nil, format)
+	for size := 64<<10 - 64; size < 64<<10+8; size++ {
+		large := spool.Batch{Data: make([]byte, size), Ends: []int{size}}
+		file := spool.AppendFrame(header[:len(header):len(header)], format, marker, int64(len(header)), large)
+		file[len(header)] ^= 1
+		file = spool.AppendFrame(file, format, marker, int64(len(file)), batchOf(1, 1, 1))
+		dir := t.TempDir()
+		require.NoError(t, os.WriteFile(filepath.Join(dir, spool.SegmentName(3, marker)), file, 0o600))
+		s := open(t, dir)
+		require.Equal(t, showAll([]spool.Batch{batchOf(1, 1, 1)}), showAll(drain(s)), "size %d", size)
+		require.NoError(t, s.Close())
+	}
+}
+
+// When others take an acknowledgement back, a batch may come twice, but no count falls below zero.
+func TestAckTakenBackByOthers(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := open(t, dir)
+	add(t, s, batchOf(0, 5, 10))
+	add(t, s, batchOf(1, 2, 10))
+	e := take(t, s)
+	s.Ack(&e)
+	require.NoError(t, s.Close())
+	s = open(t, dir)
+	path := segmentFiles(t, dir)[0]
+	file, err := os.ReadFile(path)
+	require.NoError(t, err)
+	clear(file[readFile(file, format, markerOf(path))[0].pos+spool.StateAt:][:4])
+	require.NoError(t, os.WriteFile(path, file, 0o600))
+	assert.Equal(t, showAll([]spool.Batch{batchOf(1, 2, 10)}), showAll(drain(s)))
+	assert.Equal(t, spool.Stats{Recovered: 2, Damaged: 1}, s.Stats())
+}
+
 func TestTruncatedWhileOpen(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

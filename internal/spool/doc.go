@@ -18,8 +18,8 @@
 //
 // A power cut or a crash of the operating system may cost the batches of the newest file, whose size is
 // MaxBytes/16, at most 16 MiB, or that of a larger batch that stands alone in it: a file is synced when it
-// is full and in Close, with the directory. Files of which a name is not on the disk yet have not been
-// synced either, so directories are not synced more often.
+// is full and in Close, and the directory with it. It is not synced when a file is made or deleted: one
+// whose name a power cut takes away was not synced either, and one that it brings back is replayed.
 //
 // Acknowledgements are given to the operating system by Ack, in any order, and are not synced: a power
 // cut may bring back batches that were acknowledged, as may a failure to write the mark. So delivery is
@@ -30,7 +30,8 @@
 // file; Take finds the rest.
 //
 // The files together are never larger than MaxBytes. Memory: some hundred bytes a file, no index of
-// batches, and one batch as a buffer.
+// batches, and a buffer that keeps up to 1 MiB. Few files are open: the oldest, the newest, and those that
+// batches are taken of.
 //
 // # The directory
 //
