@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -65,24 +66,54 @@ type Client struct {
 	target           atomic.Pointer[target] // where the next request goes
 	timeout          time.Duration
 	maxResponseBytes int64
-	http             http.Client
-	owned            *http.Transport // nil with a client of the user
-	closed           atomic.Bool     // publishes that Close was called
+	closed           atomic.Bool // publishes that Close was called
 }
 
-// target is where a request goes and what it carries. It is never changed, only replaced, and a request
-// reads it once: so nothing of two of them meets in one request.
+// target is where a request goes, what it carries, and on which connections. It is never changed, only
+// replaced, and a request reads it once: so nothing of two of them meets in one request.
 type target struct {
 	url    *url.URL
 	header http.Header
+	conns  *connections
+}
+
+// connections are those to one server, or all of a client of the user.
+type connections struct {
+	http  http.Client
+	owned *http.Transport // nil with a client of the user
+
+	// mu is held for reading during each request, and for writing while idle connections are closed. net/http
+	// counts a connection as idle a moment before it hands out the answer that came on it: closed in that
+	// moment, a request that has arrived looks failed, and is sent twice.
+	mu sync.RWMutex
 }
 
 // String returns the URL for error texts.
 func (t *target) String() string { return Redact(t.url.String()) }
 
-// sameServer says whether a connection to t serves other as well.
-func (t *target) sameServer(other *target) bool {
-	return t.url.Scheme == other.url.Scheme && t.url.Host == other.url.Host
+// sameServer says whether a connection to t serves u as well.
+func (t *target) sameServer(u *url.URL) bool { return t.url.Scheme == u.Scheme && t.url.Host == u.Host }
+
+// elsewhere returns connections like c for another server: c itself with a client of the user.
+func (c *connections) elsewhere() *connections {
+	if c.owned == nil {
+		return c
+	}
+	return newConnections(c.owned.Clone())
+}
+
+func newConnections(owned *http.Transport) *connections {
+	return &connections{http: http.Client{Transport: owned, CheckRedirect: noRedirect}, owned: owned}
+}
+
+func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+
+// closeIdle closes idle connections, unless a request is under way: that one does it at its end.
+func (c *connections) closeIdle() {
+	if c.owned != nil && c.mu.TryLock() {
+		c.owned.CloseIdleConnections()
+		c.mu.Unlock()
+	}
 }
 
 // NewTransport returns a transport with the time limits of http.DefaultTransport, shared with nobody:
@@ -104,17 +135,17 @@ func NewTransport() *http.Transport {
 // New makes a client. cfg is the exporter's to validate.
 func New(cfg Config) *Client {
 	c := &Client{timeout: cfg.Timeout, maxResponseBytes: cfg.MaxResponseBytes}
-	c.target.Store(&target{cfg.URL, cfg.Header})
-	if cfg.HTTPClient != nil {
-		c.http = *cfg.HTTPClient
-	} else {
-		c.owned = cfg.Transport
-		if c.owned == nil {
-			c.owned = NewTransport()
-		}
-		c.http.Transport = c.owned
+	var conns *connections
+	switch {
+	case cfg.HTTPClient != nil:
+		conns = &connections{http: *cfg.HTTPClient}
+		conns.http.CheckRedirect = noRedirect
+	case cfg.Transport != nil:
+		conns = newConnections(cfg.Transport)
+	default:
+		conns = newConnections(NewTransport())
 	}
-	c.http.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	c.target.Store(&target{cfg.URL, cfg.Header, conns})
 	return c
 }
 
@@ -128,12 +159,15 @@ func (c *Client) SetTarget(u *url.URL, header http.Header) {
 		t := *old
 		if u != nil {
 			t.url = u
+			if !old.sameServer(u) {
+				t.conns = old.conns.elsewhere()
+			}
 		}
 		if header != nil {
 			t.header = header
 		}
 		if c.target.CompareAndSwap(old, &t) {
-			c.leave(old)
+			c.leave(old.conns)
 			return
 		}
 	}
@@ -143,10 +177,10 @@ func (c *Client) SetTarget(u *url.URL, header http.Header) {
 // query.
 func (c *Client) URL() string { return c.target.Load().String() }
 
-// leave closes idle connections if none to t is needed any more.
-func (c *Client) leave(t *target) {
-	if c.closed.Load() || !t.sameServer(c.target.Load()) {
-		c.closeIdle()
+// leave closes idle connections that no request needs any more.
+func (c *Client) leave(conns *connections) {
+	if c.closed.Load() || conns != c.target.Load().conns {
+		conns.closeIdle()
 	}
 }
 
@@ -154,13 +188,7 @@ func (c *Client) leave(t *target) {
 // the user is left alone.
 func (c *Client) Close() {
 	c.closed.Store(true)
-	c.closeIdle()
-}
-
-func (c *Client) closeIdle() {
-	if c.owned != nil {
-		c.owned.CloseIdleConnections()
-	}
+	c.target.Load().conns.closeIdle()
 }
 
 // Post sends one body and waits for the answer, until ctx is done or Config.Timeout has passed. Any
@@ -172,14 +200,16 @@ func (c *Client) Post(ctx context.Context, r Request) (Response, *Error) {
 	defer l.revoke()
 
 	t := c.target.Load()
-	resp, err := c.http.Do(t.newRequest(ctx, r, l))
+	t.conns.mu.RLock()
+	defer func() {
+		t.conns.mu.RUnlock()
+		c.leave(t.conns)
+	}()
+	resp, err := t.conns.http.Do(t.newRequest(ctx, r, l))
 	if err != nil {
 		return Response{}, t.networkError(err)
 	}
-	defer func() {
-		_ = resp.Body.Close() // the answer is known; an error here changes nothing
-		c.leave(t)
-	}()
+	defer func() { _ = resp.Body.Close() }() // the answer is known; an error here changes nothing
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
 		return Response{}, t.statusError(resp, cancel)
 	}

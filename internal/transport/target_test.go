@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"runtime"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -29,7 +30,7 @@ type place struct {
 
 func newPlace(t *testing.T, h http.HandlerFunc) place {
 	t.Helper()
-	p := place{closed: make(chan string, 1000)}
+	p := place{closed: make(chan string, 10_000)}
 	srv := httptest.NewUnstartedServer(h)
 	srv.Config.ConnState = func(c net.Conn, state http.ConnState) {
 		if state == http.StateClosed {
@@ -162,6 +163,41 @@ func TestSetTargetLeavesAClientOfTheUserAlone(t *testing.T) {
 	post(t, c)
 	assert.Zero(t, rt.closed.Load())
 	assert.Equal(t, "http://b.example", c.URL())
+}
+
+// A change closes no connection on which an answer is coming in: the request would count as failed, be tried
+// again, and arrive twice.
+func TestSetTargetLosesNoAnswerConcurrentSafe(t *testing.T) {
+	t.Parallel()
+	var received atomic.Int64
+	count := func(w http.ResponseWriter, _ *http.Request) {
+		received.Add(1)
+		w.WriteHeader(http.StatusAccepted)
+	}
+	places := []place{newPlace(t, count), newPlace(t, count)}
+	c := clientFor(t, places[0], nil)
+	var stop atomic.Bool
+	var changes sync.WaitGroup
+	changes.Go(func() {
+		for i := 0; !stop.Load(); i++ {
+			c.SetTarget(places[i%2].url, nil)
+			runtime.Gosched()
+		}
+	})
+	var posts sync.WaitGroup
+	for range 4 {
+		posts.Go(func() {
+			for range 500 {
+				if _, failure := c.Post(context.Background(), transport.Request{Body: []byte("[]")}); failure != nil {
+					t.Error(failure)
+				}
+			}
+		})
+	}
+	posts.Wait()
+	stop.Store(true)
+	changes.Wait()
+	assert.EqualValues(t, 2000, received.Load())
 }
 
 // pairs is a RoundTripper that compares what belongs together: the name of the host and two header fields.
