@@ -21,7 +21,6 @@ type Exchange struct {
 	in      *bufio.Reader
 	request *http.Request // nil before Header
 	body    []byte        // what has been read of it
-	ids     []string      // of the spans in the body, once it was read
 	closed  bool          // no further request on this connection
 	result  Request
 }
@@ -53,16 +52,16 @@ func (x *Exchange) Read() bool {
 	if x.Header() == nil || !x.read(x.request.Body) {
 		return false
 	}
-	if x.ids != nil {
+	if x.result.IDs != nil {
 		return true
 	}
 	var spans []struct{ ID string }
 	if err := json.Unmarshal(x.body, &spans); err != nil {
 		x.server.tb.Errorf("backend: the body of a request is no array of spans: %v: %.200q", err, x.body)
 	}
-	x.ids = make([]string, len(spans))
+	x.result.IDs = make([]string, len(spans))
 	for i, s := range spans {
-		x.ids[i] = s.ID
+		x.result.IDs[i] = s.ID
 	}
 	x.result.Spans = len(spans)
 	return true
@@ -91,7 +90,7 @@ func (x *Exchange) Accept() {
 	x.result.Accepted = true
 	x.server.mu.Lock()
 	defer x.server.mu.Unlock()
-	for _, id := range x.ids {
+	for _, id := range x.result.IDs {
 		x.server.accepted[id]++
 	}
 }

@@ -18,8 +18,9 @@ import (
 type Request struct {
 	// At is when its first byte came, Until when the server was done with it.
 	At, Until time.Time
-	// Spans is the number of spans in it, as far as its body was read to the end; Bytes is the size of
-	// what was read of the body.
+	// IDs are those of the spans in it, if its body was read to the end; Spans is their number, and Bytes
+	// the size of what was read of the body.
+	IDs          []string
 	Spans, Bytes int
 	// Status is what was answered, 0 for no answer or one that could not be written whole.
 	Status int
