@@ -151,7 +151,13 @@ func newTarget(carrier otelprop.TextMapCarrier) (target, bool) {
 
 // reserve makes room for n values.
 func (t *target) reserve(n int) {
-	if t.isMap {
+	switch {
+	case !t.isMap || n == 0:
+	case n == 1: // an array costs less than a slice
+		t.values = new([1]string)[:0]
+	case n <= 3:
+		t.values = new([3]string)[:0]
+	default:
 		t.values = make([]string, 0, n)
 	}
 }

@@ -103,6 +103,9 @@ func (s formatSet) with(f format) formatSet { return s | 1<<f }
 
 func (s formatSet) has(f format) bool { return s&(1<<f) != 0 }
 
+// isOne reports whether there is one format in a set, or none.
+func (s formatSet) isOne() bool { return s&(s-1) == 0 }
+
 func newConfig(cfg Config, opts []Option) (config, error) {
 	c := config{
 		extract:       []format{formatW3C, formatB3, formatDatadog, formatJaeger},

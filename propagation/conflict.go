@@ -72,7 +72,7 @@ func (p *Propagator) disagree(src *source, found, in *arrival) {
 // or that there is none, that it is random, the debug flag, the parent, the trace state, and what is Datadog's
 // and X-Ray's. So what a service of ours has written in two formats arrives whole at the next.
 func complete(caller, other *arrival) {
-	caller.Text = ""
+	caller.Text = "" // what is sent on is more than that
 	switch sameID := caller.TraceID == other.TraceID; {
 	case caller.TraceIDBits == 64 && other.TraceIDBits == 128 && !sameID:
 		caller.TraceID, caller.TraceIDBits = other.TraceID, 128

@@ -10,18 +10,18 @@ const hexDigits = "0123456789abcdef"
 // them in the highest. everyByte times a byte has that byte in each.
 const everyByte = 0x0101_0101_0101_0101
 
-// parseDigits reads eight hexadecimal digits of either case. bad is not 0 if one of them is none, upper if
-// one is in upper case.
-func parseDigits(digits uint64) (value uint32, bad, upper uint64) {
-	letters := digits >> 6 & everyByte // 1 for what must be a letter
-	lower := digits | letters<<5
-	upper = lower ^ digits
-	n := digits&(0x0f*everyByte) + 9*letters
+// lowerCase is the bit that a lower-case letter has and an upper-case one has not, in each byte. The bit above
+// it tells letters from digits.
+const lowerCase = 0x20 * everyByte
+
+// parseDigits reads eight lower-case hexadecimal digits. bad is not 0 if one of them is none.
+func parseDigits(digits uint64) (value uint32, bad uint64) {
+	n := digits&(0x0f*everyByte) + 9*(digits>>6&everyByte)
 	// A digit is one if it is that of its value. A value of 16 and more would have other letters.
-	bad = n&(0xf0*everyByte) | lower ^ renderDigits(n)
+	bad = n&(0xf0*everyByte) | digits ^ renderDigits(n)
 	n = (n | n>>4) & 0x00ff_00ff_00ff_00ff
 	n = (n | n>>8) & 0x0000_ffff_0000_ffff
-	return uint32(n | n>>16), bad, upper
+	return uint32(n | n>>16), bad
 }
 
 // renderDigits returns the lower-case digits of eight values, none of them above 15.
@@ -46,35 +46,32 @@ func eightBytes(s string) uint64 {
 }
 
 // decodeLower decodes 2*len(dst) lower-case digits and reports whether s is that.
-func decodeLower(dst []byte, s string) bool {
-	bad, upper := decode(dst, s)
-	return bad|upper == 0
-}
+func decodeLower(dst []byte, s string) bool { return decode(dst, s, 0) == 0 }
 
 // decodeAny decodes 2*len(dst) digits of either case and reports whether s is that.
-func decodeAny(dst []byte, s string) bool {
-	bad, _ := decode(dst, s)
-	return bad == 0
-}
+func decodeAny(dst []byte, s string) bool { return decode(dst, s, lowerCase) == 0 }
 
-// decode returns 0 and 0 for good lower-case digits; upper is not 0 if one is in upper case.
-func decode(dst []byte, s string) (bad, upper uint64) {
+// decode returns 0 for good digits; fold is lowerCase if they may be in upper case, else 0. dst has 4, 8, 12, ...
+// bytes.
+func decode(dst []byte, s string, fold uint64) (bad uint64) {
 	if len(s) != 2*len(dst) {
-		return 1, 0
+		return 1
 	}
-	for len(dst) >= 4 && len(s) >= 8 {
-		v, b, u := parseDigits(eightBytes(s))
-		bad, upper = bad|b, upper|u
+	for len(dst) >= 8 && len(s) >= 16 { // two at once do not wait for each other
+		high, low := eightBytes(s), eightBytes(s[8:])
+		v, b := parseDigits(high | high>>1&fold)
+		w, c := parseDigits(low | low>>1&fold)
+		bad |= b | c
+		binary.BigEndian.PutUint64(dst, uint64(v)<<32|uint64(w))
+		dst, s = dst[8:], s[16:]
+	}
+	if len(dst) >= 4 && len(s) >= 8 {
+		digits := eightBytes(s)
+		v, b := parseDigits(digits | digits>>1&fold)
+		bad |= b
 		binary.BigEndian.PutUint32(dst, v)
-		dst, s = dst[4:], s[8:]
 	}
-	for i := range dst {
-		hi, lo := hexValues[s[2*i]], hexValues[s[2*i+1]]
-		bad |= uint64(^(hi & lo) & hexValid)
-		upper |= uint64((hi | lo) & hexUpper)
-		dst[i] = hi<<4 | lo&0x0f
-	}
-	return bad, upper
+	return bad
 }
 
 // The bits of hexValues above the four of the digit's value.
@@ -94,7 +91,7 @@ var hexValues = [256]uint8{
 // decodePadded decodes one or more digits of either case into the end of dst, which is zero, and
 // reports whether s is that. Of more than 2*len(dst) digits the first are left out.
 func decodePadded(dst []byte, s string) bool {
-	if len(s) == 2*len(dst) {
+	if len(s) == 2*len(dst) && len(dst) >= 4 {
 		return decodeAny(dst, s)
 	}
 	all := hexValid
@@ -118,6 +115,14 @@ func appendHex(dst, src []byte) []byte {
 		dst = append(dst, hexDigits[b>>4], hexDigits[b&0x0f])
 	}
 	return dst
+}
+
+// putHex writes two lower-case digits into dst for each byte of src, of which there are 4, 8, 12, ...
+func putHex(dst, src []byte) {
+	for len(src) >= 4 && len(dst) >= 8 {
+		binary.BigEndian.PutUint64(dst, renderDigits(spread(binary.BigEndian.Uint32(src))))
+		src, dst = src[4:], dst[8:]
+	}
 }
 
 // lowerByte decodes two lower-case digits.

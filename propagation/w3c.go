@@ -98,10 +98,12 @@ func parseTraceparent(s string, in *arrival) (refused reason) {
 
 // appendTraceparent appends a traceparent of version 00.
 func appendTraceparent(dst []byte, out *outgoing) []byte {
-	dst = append(dst, "00-"...)
-	dst = append(appendHex(dst, out.traceID[:]), '-')
-	dst = append(appendHex(dst, out.spanID[:]), '-')
-	return append(dst, '0', hexDigits[out.flags&w3cFlags])
+	start := len(dst)
+	dst = append(dst, "00-                                -                -0"...)
+	text := dst[start:]
+	putHex(text[3:35], out.traceID[:])
+	putHex(text[36:52], out.spanID[:])
+	return append(dst, hexDigits[out.flags&w3cFlags])
 }
 
 // injectW3C writes traceparent and tracestate, or removes a tracestate that is not ours.

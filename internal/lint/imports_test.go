@@ -60,6 +60,11 @@ var walls = []struct {
 		reason:    "the SDK knows no headers and links no HTTP; what arrived comes through internal/remote",
 	},
 	{
+		from:      "propagation",
+		forbidden: []string{"reflect", "regexp"},
+		reason:    "reading and writing headers is hot, and strangers send them",
+	},
+	{
 		from:      "tracing/tracehttp",
 		forbidden: []string{modulePath + "/tracing", modulePath + "/sampling"},
 		reason:    "the wrappers work with any provider: they know the OpenTelemetry API and propagation only",
