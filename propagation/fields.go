@@ -63,6 +63,15 @@ func (f *fields) setIDs(traceID, spanID, parent string) reason {
 
 // isPrintable reports whether s can stand in a header: visible characters of ASCII and spaces.
 func isPrintable(s string) bool {
+	for len(s) >= 8 {
+		b := eightBytes(s)
+		// The highest bit of a byte is set in the first if it is below a space, in the second if it is the last of
+		// ASCII. Only a byte that is bad as well can carry into its neighbour.
+		if ((b-' '*everyByte)&^b|(b+everyByte)|b)&(0x80*everyByte) != 0 {
+			return false
+		}
+		s = s[8:]
+	}
 	for i := range len(s) {
 		if s[i] < ' ' || s[i] > '~' {
 			return false

@@ -71,3 +71,20 @@ func TestLowerByte(t *testing.T) {
 		}
 	}
 }
+
+func TestIsPrintableEveryByte(t *testing.T) {
+	t.Parallel()
+	const text = "a text of 23 characters"
+	assert.True(t, isPrintable(""))
+	for size := range len(text) {
+		for place := range size {
+			for c := range 256 {
+				s := []byte(text[:size])
+				s[place] = byte(c)
+				require.Equal(t, ' ' <= c && c <= '~', isPrintable(string(s)), "%q", s)
+				s[size-1-place] = '\n'
+				require.False(t, isPrintable(string(s)), "%q", s)
+			}
+		}
+	}
+}

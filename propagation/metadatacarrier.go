@@ -68,11 +68,4 @@ func (c MetadataCarrier) Keys() []string {
 }
 
 // isMetadata reports whether gRPC sends value: ASCII-Value in "gRPC over HTTP2".
-func isMetadata(value string) bool {
-	for i := range len(value) {
-		if value[i] < ' ' || value[i] > '~' {
-			return false
-		}
-	}
-	return true
-}
+func isMetadata(value string) bool { return isPrintable(value) }

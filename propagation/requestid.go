@@ -100,6 +100,9 @@ func (p *Propagator) isCorrelation(value string) bool {
 		p.malformed.count(formatRequestID, reasonLength)
 		return false
 	}
+	if isPrintable(value) { // as good as always
+		return true
+	}
 	for i := range len(value) {
 		// RFC 9110, section 5.5. An HTTP client refuses to send a request with such a value.
 		if c := value[i]; c < ' ' && c != '\t' || c == 0x7f {
