@@ -180,7 +180,7 @@ func (b *Baggage) Inject(ctx context.Context, carrier otelprop.TextMapCarrier) {
 		}
 		for i := range members {
 			key := strings.ToLower(members[i].Key())
-			if dst.isMap && !dst.canonical && !isMetadataName(key) {
+			if dst.header != nil && !dst.canonical && !isMetadataName(key) {
 				b.unwritten.Add(1)
 				continue
 			}

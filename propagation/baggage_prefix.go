@@ -21,7 +21,7 @@ import (
 // a map mostly, which are read.
 func (r *baggageReader) readPrefixed(f baggageFormat) {
 	prefix := baggagePrefixes[f]
-	if r.isMap {
+	if r.header != nil {
 		for name, values := range r.header {
 			if key, ok := cutPrefixFold(name, prefix); ok && len(values) > 0 && !r.readHeader(f, key, values[0]) {
 				return
@@ -118,19 +118,20 @@ func cutPrefixFold(name, prefix string) (rest string, ok bool) {
 
 // removePrefixed removes all headers with a prefix, where the carrier can.
 func removePrefixed(dst *target, prefix string) {
-	if dst.isMap {
+	if dst.header != nil {
 		maps.DeleteFunc(dst.header, func(name string, _ []string) bool {
 			_, ok := cutPrefixFold(name, prefix)
 			return ok
 		})
 		return
 	}
-	if dst.deleter == nil {
+	d, ok := dst.carrier.(deleter)
+	if !ok {
 		return
 	}
 	for _, name := range dst.carrier.Keys() {
 		if _, ok := cutPrefixFold(name, prefix); ok {
-			dst.deleter.Delete(name)
+			d.Delete(name)
 		}
 	}
 }

@@ -45,37 +45,41 @@ func (h *header) name(canonical bool) string {
 	return h.lower
 }
 
-// mapOf returns the map of values that carrier is, if it is one, and whether its names are canonical.
-func mapOf(carrier otelprop.TextMapCarrier) (m map[string][]string, isMap, canonical bool) {
+// mapOf returns the map of values that carrier is, or nil, and whether its names are canonical.
+func mapOf(carrier otelprop.TextMapCarrier) (m map[string][]string, canonical bool) {
 	switch c := carrier.(type) {
 	case otelprop.HeaderCarrier:
-		return c, true, true
+		return c, true
 	case MetadataCarrier:
-		return c, true, false
+		return c, false
 	default:
-		return nil, false, false
+		return nil, false
 	}
 }
 
 // source reads a carrier.
 type source struct {
 	carrier   otelprop.TextMapCarrier
-	header    map[string][]string // the carrier, if isMap
-	isMap     bool
-	canonical bool // the names in header are
+	header    map[string][]string // the carrier, if it is a map
+	canonical bool                // the names in header are
 }
 
 func newSource(carrier otelprop.TextMapCarrier) source {
 	s := source{carrier: carrier}
-	s.header, s.isMap, s.canonical = mapOf(carrier)
+	s.header, s.canonical = mapOf(carrier)
 	return s
 }
 
 // get returns the first value of a header, or "".
 func (s *source) get(name *header) string {
-	if !s.isMap {
+	if s.header == nil {
 		return s.carrier.Get(name.lower)
 	}
+	return s.first(name)
+}
+
+// first is get for a map.
+func (s *source) first(name *header) string {
 	if v := s.header[name.name(s.canonical)]; len(v) > 0 {
 		return v[0]
 	}
@@ -85,7 +89,7 @@ func (s *source) get(name *header) string {
 // text returns a value if it may be kept. Some carriers of others hand out strings that change when their
 // request ends; a map does not.
 func (s *source) text(value string) string {
-	if !s.isMap {
+	if s.header == nil {
 		return ""
 	}
 	return value
@@ -96,7 +100,7 @@ func (s *source) only(name *header) (value string, twice bool) {
 	if v := s.values(name); len(v) > 0 {
 		return v[0], len(v) > 1
 	}
-	if s.isMap {
+	if s.header != nil {
 		return "", false
 	}
 	return s.carrier.Get(name.lower), false
@@ -104,7 +108,7 @@ func (s *source) only(name *header) (value string, twice bool) {
 
 // lines returns all values of a header; one is room for a carrier that knows one only.
 func (s *source) lines(name *header, one *[1]string) []string {
-	if v := s.values(name); len(v) > 0 || s.isMap {
+	if v := s.values(name); len(v) > 0 || s.header != nil {
 		return v
 	}
 	if one[0] = s.carrier.Get(name.lower); one[0] == "" {
@@ -115,7 +119,7 @@ func (s *source) lines(name *header, one *[1]string) []string {
 
 // values returns all values of a header from a carrier that can tell, else nothing.
 func (s *source) values(name *header) []string {
-	if s.isMap {
+	if s.header != nil {
 		return s.header[name.name(s.canonical)]
 	}
 	if c, ok := s.carrier.(otelprop.ValuesGetter); ok {
@@ -131,28 +135,28 @@ type deleter interface{ Delete(key string) }
 // target writes a carrier. Each header is set once.
 type target struct {
 	carrier   otelprop.TextMapCarrier
-	header    map[string][]string // the carrier, if isMap
-	isMap     bool
-	canonical bool    // the names in header are
-	deleter   deleter // the carrier, if it is one
+	header    map[string][]string // the carrier, if it is a map
+	canonical bool                // the names in header are
 	// values holds the values of all headers that one Inject sets: one allocation for all of them. Each is the
 	// value of a header that is in the map.
 	values []string
 }
 
 // newTarget reports false if there is nothing to write to.
-func newTarget(carrier otelprop.TextMapCarrier) (target, bool) {
-	if m, isMap, canonical := mapOf(carrier); isMap {
-		return target{header: m, isMap: true, canonical: canonical}, m != nil
+func newTarget(carrier otelprop.TextMapCarrier) (t target, ok bool) {
+	t.carrier = carrier
+	t.header, t.canonical = mapOf(carrier)
+	if t.header != nil {
+		return t, true
 	}
-	d, _ := carrier.(deleter)
-	return target{carrier: carrier, deleter: d}, carrier != nil
+	_, isMetadata := carrier.(MetadataCarrier)
+	return t, carrier != nil && !t.canonical && !isMetadata // a nil map cannot be written
 }
 
 // reserve makes room for n values.
 func (t *target) reserve(n int) {
 	switch {
-	case !t.isMap || n == 0:
+	case t.header == nil || n == 0:
 	case n == 1: // an array costs less than a slice
 		t.values = new([1]string)[:0]
 	case n <= 3:
@@ -164,7 +168,7 @@ func (t *target) reserve(n int) {
 
 func (t *target) set(name *header, value string) {
 	switch {
-	case !t.isMap:
+	case t.header == nil:
 		t.carrier.Set(name.lower, value)
 		return
 	case !t.canonical && !isMetadata(value):
@@ -202,12 +206,11 @@ func (t *target) putAll(names []*header, values ...string) {
 
 // remove removes a header that was not set, where the carrier can.
 func (t *target) remove(name *header) {
-	switch {
-	case t.isMap:
+	if t.header != nil {
 		if len(t.header) > len(t.values) {
 			delete(t.header, name.name(t.canonical))
 		}
-	case t.deleter != nil:
-		t.deleter.Delete(name.lower)
+	} else if d, ok := t.carrier.(deleter); ok {
+		d.Delete(name.lower)
 	}
 }

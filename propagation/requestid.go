@@ -35,8 +35,14 @@ const maxCorrelation = 256
 // readCorrelation reads the headers that name a request and not a span into in. They travel on byte for
 // byte. It reports whether there was one.
 func (p *Propagator) readCorrelation(src *source, in *arrival) (some bool) {
-	requestID, clientTraceID := src.get(&requestIDHeader), src.get(&clientTraceIDHeader)
-	forceTrace, kongRequestID := src.get(&forceTraceHeader), src.get(&kongRequestIDHeader)
+	var requestID, clientTraceID, forceTrace, kongRequestID string
+	if src.header != nil { // without a call for each
+		requestID, clientTraceID = src.first(&requestIDHeader), src.first(&clientTraceIDHeader)
+		forceTrace, kongRequestID = src.first(&forceTraceHeader), src.first(&kongRequestIDHeader)
+	} else {
+		requestID, clientTraceID = src.get(&requestIDHeader), src.get(&clientTraceIDHeader)
+		forceTrace, kongRequestID = src.get(&forceTraceHeader), src.get(&kongRequestIDHeader)
+	}
 	if requestID != "" && p.isCorrelation(requestID) {
 		some = true
 		in.RequestID = requestID
