@@ -15,7 +15,7 @@ require (
 	go.uber.org/goleak v1.3.0
 )
 
-require google.golang.org/grpc v1.83.2 // indirect
+require google.golang.org/grpc v1.83.2
 
 require (
 	github.com/DataDog/datadog-agent/comp/core/tagger/origindetection v0.82.0 // indirect
