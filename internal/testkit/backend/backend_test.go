@@ -152,6 +152,31 @@ func TestStopAndStart(t *testing.T) {
 	assert.Equal(t, 4, b.Accepted()["0000000000000001"])
 }
 
+// What is read raw, the server hands over and forgets.
+func TestReadRaw(t *testing.T) {
+	t.Parallel()
+	b := backend.New(t)
+	read := make(chan string, 2)
+	b.Rest(func(x *backend.Exchange) {
+		if body, ok := x.ReadRaw([]byte("before:")); ok {
+			x.Accept()
+			x.Answer(202, "")
+			read <- string(body)
+		}
+	})
+	for _, ballast := range []int{1, 1 << 20} {
+		status, _, err := post(t, newClient(t, 30*time.Second), b.URL(), ballast)
+		require.NoError(t, err)
+		assert.Equal(t, 202, status)
+		assert.Equal(t, `before:[{"id":"0000000000000001","name":"`+strings.Repeat("n", ballast)+`"},{"id":"0000000000000002"}]`, <-read)
+	}
+	b.Stop()
+	assert.Empty(t, b.Accepted())
+	require.Len(t, b.Requests(), 2)
+	assert.Greater(t, b.Requests()[1].Bytes, 1<<20)
+	assert.Zero(t, b.Requests()[1].Spans)
+}
+
 // Stop does not wait for a client.
 func TestStopWhileAnsweringConcurrentSafe(t *testing.T) {
 	t.Parallel()
