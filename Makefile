@@ -18,6 +18,7 @@ GOLANGCI := $(BIN)/golangci-lint-$(GOLANGCI_VERSION)
 
 FUZZTIME ?= 2000x
 BENCHTIME ?= 1s
+SOAKTIME ?= 10m
 TESTFLAGS ?=
 
 # each runs a command in the folders of a list of modules, and stops at the first failure.
@@ -68,6 +69,10 @@ fuzz: ## Every fuzz test, FUZZTIME each (2000x: 2,000 inputs; 1m: a minute)
 .PHONY: bench
 bench: ## Every benchmark, BENCHTIME each
 	@$(call each,$(MODULES),go test -run '^$$' -bench . -benchtime $(BENCHTIME) $(TESTFLAGS) ./...)
+
+.PHONY: soak
+soak: ## Much load before a backend that is gone half of the time, for SOAKTIME; `make test` has 6 s of it
+	go test -count=1 -timeout 0 -v -run '^TestSoak$$' ./internal/soak -soak $(SOAKTIME)
 
 .PHONY: cover
 cover: ## How much of each module its tests reach; profiles in .tmp/cover

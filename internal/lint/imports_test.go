@@ -34,6 +34,7 @@ var floors = map[string]int{
 	"internal/interop":            5,
 	"internal/compliance":         0,
 	"internal/lint":               5,
+	"internal/soak":               5,
 }
 
 // sideways lists imports on one floor that are right, with the reason.
