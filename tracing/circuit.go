@@ -23,14 +23,21 @@ const (
 // opens it: calls wait. When the pause is over it is half open: one call goes out to probe the backend,
 // and closes or opens it again.
 type circuit struct {
-	mu       sync.Mutex // guards all below
-	failures int        // that have opened it, in a row
-	until    time.Time  // when the pause ends; zero: closed
-	probing  bool       // a probe is under way
-	stopping bool       // no pauses any more: a failure is final
-	dead     bool       // no calls any more
-	changed  chan struct{}
+	mu         sync.Mutex // guards all below
+	opened     ticket     // how often it has been opened, also again after a probe
+	failures   int        // that have opened it, in a row
+	until      time.Time  // when the pause ends; zero: closed
+	pause      time.Duration
+	probing    bool      // a probe is under way
+	answeredAt time.Time // when a call was last answered
+	stopping   bool      // no pauses any more: a failure is final
+	dead       bool      // no calls any more
+	changed    chan struct{}
 }
+
+// ticket is what a call enters with and reports with: it says which opening came before it. What a call
+// has to say that began before the present one says nothing about it.
+type ticket uint64
 
 // pass is the answer of enter.
 type pass uint8
@@ -38,38 +45,54 @@ type pass uint8
 const (
 	entered pass = iota // the call may go out; its end must be reported
 	barred              // not before the pause is over
+	expired             // not before it is too late
 	refused             // never
 )
 
-// enter asks for permission to make a call. With patience it waits for it, no longer than ctx lasts;
-// without, the answer may be barred.
-func (c *circuit) enter(ctx context.Context, patience bool) pass {
+// terms say how a call waits for permission.
+type terms struct {
+	patient bool      // it does wait
+	giveUp  time.Time // but not longer than this; zero: as long as it takes
+	last    bool      // and gives others twice the time to be the probe
+}
+
+// enter asks for permission to make a call.
+func (c *circuit) enter(ctx context.Context, w terms) (ticket, pass) {
 	for {
 		c.mu.Lock()
-		now := time.Now()
+		now, due := time.Now(), c.until
+		if w.last {
+			due = due.Add(c.pause)
+		}
 		switch {
 		case ctx.Err() != nil || c.dead:
 			c.mu.Unlock()
-			return refused
+			return 0, refused
 		case c.until.IsZero():
-			c.mu.Unlock()
-			return entered
-		case !c.probing && !now.Before(c.until):
+			defer c.mu.Unlock()
+			return c.opened, entered
+		case !c.probing && (c.stopping || !now.Before(due)):
+			defer c.mu.Unlock()
 			c.probing = true
+			return c.opened, entered
+		case !w.patient:
 			c.mu.Unlock()
-			return entered
-		case !patience:
+			return 0, barred
+		case !w.giveUp.IsZero() && (due.After(w.giveUp) || !now.Before(w.giveUp)):
 			c.mu.Unlock()
-			return barred
+			return 0, expired
 		}
 		if c.changed == nil {
 			c.changed = make(chan struct{})
 		}
-		changed, probing, pause := c.changed, c.probing, c.until.Sub(now)
-		c.mu.Unlock()
-		if probing {
-			pause = untilShutdown // for the probe's end, which changes the state
+		changed, pause := c.changed, due.Sub(now)
+		if c.probing { // the probe's end changes the state
+			pause = untilShutdown
+			if !w.giveUp.IsZero() {
+				pause = w.giveUp.Sub(now)
+			}
 		}
+		c.mu.Unlock()
 		timer := time.NewTimer(pause)
 		select {
 		case <-changed:
@@ -80,41 +103,64 @@ func (c *circuit) enter(ctx context.Context, patience bool) pass {
 	}
 }
 
-// answered reports that the backend has answered, whatever it said: the circuit is closed.
-func (c *circuit) answered() {
+// holds reports whether a call may still go out that has entered.
+func (c *circuit) holds(t ticket) bool {
 	c.mu.Lock()
-	if !c.until.IsZero() {
-		c.failures, c.until, c.probing = 0, time.Time{}, false
-		c.tell()
-	}
-	c.mu.Unlock()
+	defer c.mu.Unlock()
+	return t == c.opened
 }
 
-// failed reports a call that failed for a reason that may pass, and opens the circuit. It returns when
-// the pause ends.
-func (c *circuit) failed(retryAfter time.Duration) (until time.Time) {
+// answered reports that the backend has answered, whatever it said: the circuit is closed.
+func (c *circuit) answered(t ticket) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.answeredAt = time.Now()
+	if t != c.opened || c.until.IsZero() {
+		return
+	}
+	c.failures, c.until, c.pause, c.probing = 0, time.Time{}, 0, false
+	c.tell()
+}
+
+// answeredSince reports whether a call has been answered since then.
+func (c *circuit) answeredSince(then time.Time) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.answeredAt.After(then)
+}
+
+// failed reports a call that failed for a reason that may pass, and opens the circuit. Of several calls
+// under way only the first counts, but each may prolong the pause by what the backend has asked for.
+func (c *circuit) failed(t ticket, retryAfter time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := time.Now()
-	// Of several calls under way at the failure of one only that one counts.
-	if c.until.IsZero() || c.probing {
+	if t == c.opened {
+		c.opened++
 		c.failures++
 		pause := retryMax
 		if n := c.failures - 1; n < 5 {
 			pause = min(retryFirst<<n, retryMax)
 		}
-		c.until = now.Add(pause - rand.N(pause/2))
-	}
-	if retryAfter > 0 {
-		pause := min(retryAfter, retryAfterMax)
-		if at := now.Add(pause + rand.N(pause/10+1)); at.After(c.until) {
-			c.until = at
+		c.pause = pause - rand.N(pause/2)
+		if retryAfter > 0 {
+			c.pause = asAsked(retryAfter)
+		}
+		c.until = now.Add(c.pause)
+		c.probing = false
+		c.dead = c.dead || c.stopping
+	} else if retryAfter > 0 && !c.until.IsZero() {
+		if pause := asAsked(retryAfter); now.Add(pause).After(c.until) {
+			c.pause, c.until = pause, now.Add(pause)
 		}
 	}
-	c.probing = false
-	c.dead = c.dead || c.stopping
 	c.tell()
-	return c.until
+}
+
+// asAsked returns the pause that a backend has asked for.
+func asAsked(retryAfter time.Duration) time.Duration {
+	pause := min(retryAfter, retryAfterMax)
+	return pause + rand.N(pause/10+1)
 }
 
 // stop ends all pauses. If the circuit is open, one more call is made where lastTry says so, and none if
@@ -122,10 +168,7 @@ func (c *circuit) failed(retryAfter time.Duration) (until time.Time) {
 func (c *circuit) stop(lastTry bool) {
 	c.mu.Lock()
 	c.stopping = true
-	if !c.until.IsZero() {
-		c.until = time.Now()
-		c.dead = !lastTry
-	}
+	c.dead = !c.until.IsZero() && !lastTry
 	c.tell()
 	c.mu.Unlock()
 }

@@ -10,7 +10,8 @@ import (
 // Exporter sends ended spans to a backend.
 //
 // A provider calls ExportSpans of one exporter from one goroutine at a time, or from as many as
-// [WithWorkers] says, never after Shutdown. Shutdown is called once. Both honour ctx. A panic in either becomes a counted error.
+// [WithWorkers] says, never after Shutdown. Shutdown is called once, unless a call that ignores its ctx had
+// to be left behind. Both honour ctx. A panic in either becomes a counted error.
 type Exporter interface {
 	// ExportSpans sends spans, of which there is at least one. They are borrowed until it returns
 	// (see [SpanData]); those of one local trace stand side by side. An error counts all of them as
@@ -116,7 +117,17 @@ type ExportError struct {
 }
 
 // Error returns the cause's text.
-func (e *ExportError) Error() string { return e.Err.Error() }
+func (e *ExportError) Error() string {
+	if e == nil || e.Err == nil {
+		return "tracing: the export failed"
+	}
+	return e.Err.Error()
+}
 
 // Unwrap returns the cause.
-func (e *ExportError) Unwrap() error { return e.Err }
+func (e *ExportError) Unwrap() error {
+	if e == nil {
+		return nil
+	}
+	return e.Err
+}

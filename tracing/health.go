@@ -24,6 +24,7 @@ type health struct {
 	since  time.Time  // of the first failure in a row
 	count  int        // failures in a row
 	older  error      // of the newest failure, ever
+	at     time.Time  // when that was
 	logged time.Time  // when a failure was last in the log
 	said   bool       // one of the failures in a row was in the log
 }
@@ -35,7 +36,7 @@ func (h *health) failed(err error) {
 		h.since, h.count, h.said = now, 0, false
 	}
 	h.count++
-	h.err, h.older = err, err
+	h.err, h.older, h.at = err, err, now
 	speak := h.logged.IsZero() || now.Sub(h.logged) >= logEvery
 	again, since, count := h.said, h.since, h.count
 	if speak {
@@ -60,16 +61,33 @@ func (h *health) succeeded() {
 	}
 }
 
+// note keeps an error for DeliveryError that does not mean that the backend fails.
+func (h *health) note(err error) {
+	h.mu.Lock()
+	h.older, h.at = err, time.Now()
+	h.mu.Unlock()
+}
+
 func (h *health) last() (since time.Time, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.since, h.err
 }
 
-// newest returns the newest failure, ever, or nil.
-func (h *health) newest() error {
+// fails reports whether the newest call failed.
+func (h *health) fails() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	return h.err != nil
+}
+
+// newest returns the newest failure, if that still lasts or was after then; or nil.
+func (h *health) newest(then time.Time) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.err == nil && h.at.Before(then) {
+		return nil
+	}
 	return h.older
 }
 
@@ -80,8 +98,9 @@ type DeliveryError struct {
 	Exporter string
 	// Sent, Spooled and Dropped count spans from the call's beginning to its end.
 	Sent, Spooled, Dropped uint64
-	// Err is the cause: the exporter's newest error, that of its Shutdown, or the call's deadline. It is
-	// nil where the exporter is not to blame, such as for want of room.
+	// Err is the cause: the call's deadline, the newest error of the exporter and of the spool, and that of
+	// the exporter's Shutdown, joined. A context.DeadlineExceeded in it may be that of one export. It is
+	// nil where none of them is to blame, such as for want of room.
 	Err error
 }
 

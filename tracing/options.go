@@ -14,6 +14,7 @@ import (
 
 	"go.opentelemetry.io/otel/attribute"
 
+	"github.com/spandrel-go/spandrel/internal/spool"
 	"github.com/spandrel-go/spandrel/sampling"
 )
 
@@ -308,6 +309,9 @@ func (c *config) newPipelineConfig(opts []PipelineOption) (pipelineConfig, error
 		}
 	}
 	pc.batchSpans = min(pc.batchSpans, pc.queueSpans)
+	if pc.spoolDir != "" {
+		pc.batchBytes = int(min(int64(pc.batchBytes), pc.spoolBytes/spoolBatches))
+	}
 	if pc.dropOldest && pc.queueWait > 0 {
 		pc.errs = append(pc.errs, errors.New("tracing: WithDropOldest and WithQueueWait exclude each other"))
 	}
@@ -336,16 +340,16 @@ func positiveDuration(option string, d time.Duration, set func(*pipelineConfig))
 
 // WithQueueSpans bounds the ended spans that wait for the exporter and, for one that encodes, again those
 // that are encoded and wait for the backend: the pipeline holds at most twice n, and the batch that is
-// being made and those that are being sent. When the queue is full, new spans are dropped and counted (but
-// see [WithDropOldest], [WithQueueWait] and [WithSpool]). n must be positive. Without this option
+// being made and those that are being sent. When the queue is full, new spans are dropped and counted, or
+// what [WithDropOldest] and [WithQueueWait] say; encoded ones go to the spool, if there is one. n must be positive. Without this option
 // [DefaultQueueSpans] may wait, and those that are encoded are bounded in bytes only ([WithQueueBytes]).
 func WithQueueSpans(n int) PipelineOption {
 	return positive("WithQueueSpans", n, func(c *pipelineConfig) { c.queueSpans, c.encodedSpans = n, n })
 }
 
 // WithQueueBytes bounds the estimated bytes of the spans that wait and, for an exporter that
-// encodes, again the bytes that wait for the backend: the pipeline holds at most twice n, and the
-// batch that is being made and the one that is being sent. ForceFlush and Shutdown may move up to n
+// encodes, again the bytes that wait for the backend: the pipeline holds at most twice n, the
+// batch that is being made, and for each worker the one that is being sent, with its request. ForceFlush and Shutdown may move up to n
 // more to it, of what the provider holds anyway. A single hand-over of more than n is dropped.
 // Default [DefaultQueueBytes]; n must be positive.
 func WithQueueBytes(n int) PipelineOption {
@@ -402,8 +406,8 @@ func WithWorkers(n int) PipelineOption {
 	})
 }
 
-// WithRetryLimit bounds how long one batch is tried again after an error that may pass: an [ExportError]
-// that is Retryable. A batch that would have to wait longer is dropped. Between the calls there is a
+// WithRetryLimit bounds how long one batch is tried again, from its first call, after an error that may
+// pass: an [ExportError] that is Retryable. A batch that would have to wait longer is dropped. Between the calls there is a
 // pause, of half a second at first and doubling up to ten, shortened at random by up to a half, in
 // which nothing else is sent either; [ExportError.RetryAfter] replaces it, no more than five minutes and
 // up to a tenth longer. Default [DefaultRetryLimit]; 0 means that nothing is tried again; d must not be
@@ -418,14 +422,18 @@ func WithRetryLimit(d time.Duration) PipelineOption {
 	})
 }
 
+// spoolBatches is how many batches of the largest size a spool has room for.
+const spoolBatches = 16
+
 // WithSpool keeps what cannot be delivered in a directory of the file system, which is made if it does
 // not exist: a batch after a call that failed and may succeed later, every batch until the backend
 // answers again, batches for which there is no room in memory, and what Shutdown could not deliver in
 // time. It is sent, oldest first, as soon as the backend answers, or by the next provider that is given
-// the same directory, such as that of the program when it starts again. [WithRetryLimit] does not apply.
+// the same directory, such as that of the program when it starts again. [WithRetryLimit] does not apply;
+// but a batch that has failed for more than a minute is dropped if the backend takes others.
 //
 // maxBytes bounds the directory's size; when it is full, the oldest batches go, counted in
-// [DroppedStats].SpoolFull. It must be at least 256 KiB. Spans in it are readable for the user that the
+// [DroppedStats].SpoolFull. It must be at least 256 KiB; a batch has no more than a sixteenth of it. Spans in it are readable for the user that the
 // program runs as, and nobody else.
 //
 // What has been written survives the end of the process, however it ends; a crash of the machine may
@@ -436,6 +444,10 @@ func WithSpool(directory string, maxBytes int64) PipelineOption {
 	return pipelineOptionFunc(func(c *pipelineConfig) {
 		if directory == "" {
 			c.errs = append(c.errs, errors.New("tracing: WithSpool: directory is empty"))
+			return
+		}
+		if maxBytes < spool.MinBytes {
+			c.errs = append(c.errs, fmt.Errorf("tracing: WithSpool: maxBytes %d is below %d", maxBytes, spool.MinBytes))
 			return
 		}
 		c.spoolDir, c.spoolBytes = directory, maxBytes

@@ -111,10 +111,12 @@ func (o *outbox) settle() {
 	for _, n := range o.busy {
 		first = min(first, n)
 	}
-	for len(o.markers) > 0 && o.markers[0].number <= first {
-		close(o.markers[0].done)
-		o.markers = slices.Delete(o.markers, 0, 1)
+	n := 0
+	for n < len(o.markers) && o.markers[n].number <= first {
+		close(o.markers[n].done)
+		n++
 	}
+	o.markers = slices.Delete(o.markers, 0, n)
 }
 
 func (o *outbox) tell() {

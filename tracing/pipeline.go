@@ -42,15 +42,16 @@ type pipeline struct {
 	cancel   context.CancelFunc
 
 	batch *batch // what the worker is filling; nil when empty
-	// Of the worker: spans that found no room, as far as the log knows, and since when.
+	// Of the worker: dropped spans, as far as the log knows, and since when.
 	dropsLogged uint64
 	dropsLog    time.Time
 
 	// gone is closed when shutdown leaves a call of the exporter behind: nobody waits for it any more.
 	gone chan struct{}
 
-	tally  sync.Mutex // guards the three below
-	inCall int        // spans of the batches that the exporter has been called with
+	tally  sync.Mutex // guards the four below
+	live   []*sender  // those of the outbox; written by start only
+	inCall int        // spans of the live batches that the exporter has been called with
 	taken  int        // spans taken from the queue and not accounted for
 	gaveUp bool       // all of them have been, by giveUp
 
@@ -149,10 +150,13 @@ func (pl *pipeline) start() {
 	pl.senders.Store(int32(pl.cfg.workers))
 	if pl.spool != nil {
 		pl.senders.Add(1)
-		go pl.replay()
+		go (&sender{pl: pl}).replay()
 	}
 	for range pl.cfg.workers {
-		go pl.send()
+		pl.live = append(pl.live, &sender{pl: pl})
+	}
+	for _, s := range pl.live {
+		go s.send()
 	}
 }
 
@@ -203,9 +207,13 @@ func (pl *pipeline) drain(n int, wait time.Duration) {
 		for _, b := range blocks {
 			spans += b.spans
 		}
-		pl.tally.Lock()
-		pl.taken += spans
-		pl.tally.Unlock()
+		if !pl.move(spans) {
+			pl.atEnd.Add(uint64(spans))
+			for _, b := range blocks {
+				b.release()
+			}
+			continue
+		}
 		for _, b := range blocks {
 			switch {
 			case pl.ctx.Err() != nil && pl.spool == nil: // Shutdown's time is up
@@ -255,6 +263,14 @@ func (pl *pipeline) giveUp() {
 	pl.tally.Lock()
 	defer pl.tally.Unlock()
 	pl.gaveUp = true
+	if pl.spool != nil { // what the exporter is being called with is still ours, as bytes
+		for _, s := range pl.live {
+			if n := s.live.Len(); n > 0 && pl.appendToSpool(s.live) == nil {
+				pl.inCall -= n
+				pl.taken -= n
+			}
+		}
+	}
 	lent := min(pl.inCall, pl.taken)
 	pl.abandoned.Add(uint64(lent))
 	pl.atEnd.Add(uint64(pl.taken - lent))
@@ -421,12 +437,18 @@ func (pl *pipeline) dropBatch(b *batch) {
 	batches.Put(b)
 }
 
-// logDrops says in the log that spans find no room, once in a while.
+// logDrops says in the log that spans are dropped, once in a while. While the exporter fails, health has
+// the word, and about what failed it has had it.
 func (pl *pipeline) logDrops() {
-	now, total := time.Now(), pl.stats().Dropped.QueueFull
-	if n := total - pl.dropsLogged; n > 0 && (pl.dropsLog.IsZero() || now.Sub(pl.dropsLog) >= logEvery) {
-		pl.dropsLogged, pl.dropsLog = total, now
-		pl.health.logger.Warn("spandrel: spans are dropped because the queue is full", "exporter", pl.health.name, "spans", n)
+	now, all := time.Now(), pl.stats().Dropped
+	if !pl.dropsLog.IsZero() && now.Sub(pl.dropsLog) < logEvery || pl.health.fails() {
+		return
+	}
+	total := all
+	total.ExportFailed = 0
+	if n := total.Sum() - pl.dropsLogged; n > 0 {
+		pl.dropsLogged, pl.dropsLog = total.Sum(), now
+		pl.health.logger.Warn("spandrel: spans are dropped", "exporter", pl.health.name, "spans", n, "all", all)
 	}
 }
 
@@ -436,8 +458,15 @@ func (pl *pipeline) flush(ctx context.Context) error {
 	f := flush{end: pl.queue.end(), done: make(chan struct{})}
 	select {
 	case pl.flushes <- f:
-	case <-pl.stop:
-		return nil // shutting down, which flushes
+	case <-pl.stop: // Shutdown flushes
+		select {
+		case <-pl.sent:
+			return pl.deliveryError(before, nil)
+		case <-pl.gone:
+			return pl.deliveryError(before, errAbandoned)
+		case <-ctx.Done():
+			return pl.deliveryError(before, ctx.Err())
+		}
 	case <-ctx.Done():
 		return pl.deliveryError(before, ctx.Err())
 	}
@@ -451,14 +480,19 @@ func (pl *pipeline) flush(ctx context.Context) error {
 	return pl.deliveryError(before, nil)
 }
 
-// outcome is what has become of spans so far; those that found no room in the queue are not among them.
-type outcome struct{ sent, spooled, dropped uint64 }
+// outcome is what has become of spans up to a moment; those that found no room in the queue are not among
+// them.
+type outcome struct {
+	sent, spooled, dropped uint64
+	at                     time.Time
+}
 
 func (pl *pipeline) outcome() outcome {
 	return outcome{
 		sent: pl.exported.Load(), spooled: pl.written.Load(),
 		dropped: pl.failed.Load() + pl.tooLarge.Load() + pl.rejected.Load() + pl.atEnd.Load() +
 			pl.abandoned.Load() + pl.spoolFull.Load() + pl.spoolFailed.Load(),
+		at: time.Now(),
 	}
 }
 
@@ -470,7 +504,7 @@ func (pl *pipeline) deliveryError(before outcome, err error) error {
 		Sent:     now.sent - before.sent, Spooled: now.spooled - before.spooled, Dropped: now.dropped - before.dropped,
 	}
 	if e.Dropped > 0 {
-		err = errors.Join(err, pl.health.newest())
+		err = errors.Join(err, pl.health.newest(before.at), pl.spoolHealth.newest(before.at))
 	} else if err == nil {
 		return nil
 	}
@@ -484,7 +518,7 @@ const shutdownGrace = 100 * time.Millisecond
 var errAbandoned = errors.New("it ignored its deadline and was abandoned")
 
 // spoolTime is the most of its time that Shutdown keeps for writing to the spool what could not be
-// sent; it is a tenth where that is less.
+// sent; it is a tenth where that is less. Where its deadline leaves it none it takes so much more.
 const spoolTime = time.Second
 
 // shutdown drains the pipeline and ends it, by ctx at the latest. It is called once.
@@ -502,7 +536,11 @@ func (pl *pipeline) shutdown(ctx context.Context) error {
 	if !await(pl.sent, ctx.Done()) {
 		errs = append(errs, ctx.Err())
 		pl.cancel()
-		if left = !within(pl.sent, shutdownGrace); left {
+		left = !within(pl.sent, shutdownGrace)
+		if left && pl.spool != nil && len(pl.slots) == 0 { // nobody is in the exporter: it is the disk
+			left = !within(pl.sent, spoolTime)
+		}
+		if left {
 			close(pl.gone)
 			pl.queue.close() // the worker may be stuck in the exporter too
 			within(pl.worked, shutdownGrace)
@@ -517,20 +555,33 @@ func (pl *pipeline) shutdown(ctx context.Context) error {
 	}
 	errs = append(errs, pl.closeSpool())
 	if dropped := pl.stats().Dropped; dropped.Sum() > 0 {
-		pl.health.logger.Warn("spandrel: spans were dropped", "exporter", pl.health.name, "dropped", dropped)
+		_ = bounded(ctx, "the logger", func(context.Context) error { // foreign code too
+			pl.health.logger.Warn("spandrel: spans were dropped", "exporter", pl.health.name, "dropped", dropped)
+			return nil
+		})
 	}
 	return pl.deliveryError(before, errors.Join(errs...))
 }
 
-// leave leaves an exporter behind that does not return. What waits in the outbox can still be spooled.
+// leave leaves an exporter behind that does not return. What waits is spooled, and so is what the exporter
+// has been called with, which may be delivered twice; or it is dropped.
 func (pl *pipeline) leave() {
-	if pl.spool != nil {
-		for b, _ := pl.outbox.tryGet(); b != nil; b, _ = pl.outbox.tryGet() {
-			pl.evict(b)
-		}
-		_ = pl.closeSpool() // so that nothing is spooled any more that giveUp accounts for; it is called again
+	for b, _ := pl.outbox.tryGet(); b != nil; b, _ = pl.outbox.tryGet() {
+		number := b.number
+		pl.evict(b)
+		pl.outbox.done(number)
 	}
 	pl.giveUp()
+}
+
+// stopped reports whether Shutdown has begun.
+func (pl *pipeline) stopped() bool {
+	select {
+	case <-pl.stop:
+		return true
+	default:
+		return false
+	}
 }
 
 // await reports whether done was closed before stop.

@@ -137,15 +137,16 @@ func NewProvider(opts ...Option) (*Provider, error) {
 
 // openSpools opens the spools of all pipelines, or of none.
 func (p *Provider) openSpools() error {
-	for i, pl := range p.pipelines {
-		if err := pl.openSpool(); err != nil {
-			for _, opened := range p.pipelines[:i] {
-				err = errors.Join(err, opened.closeSpool())
-			}
-			return err
+	var errs []error
+	for _, pl := range p.pipelines {
+		errs = append(errs, pl.openSpool())
+	}
+	if errors.Join(errs...) != nil {
+		for _, pl := range p.pipelines {
+			errs = append(errs, pl.closeSpool())
 		}
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // Tracer returns the tracer of the named instrumentation scope; the same arguments give the same

@@ -29,7 +29,9 @@ func (pl *pipeline) openSpool() error {
 	}
 	format := pl.health.name
 	if named, ok := pl.exporter.(EncodingNamer); ok {
-		format = named.EncodingName()
+		if err := guarded(func() error { format = named.EncodingName(); return nil }); err != nil {
+			return fmt.Errorf("tracing: WithSpool: %w in EncodingName", err)
+		}
 	}
 	s, err := spool.Open(spool.Config{Dir: pl.cfg.spoolDir, MaxBytes: pl.cfg.spoolBytes, Format: format})
 	if err != nil {
@@ -98,47 +100,87 @@ func (pl *pipeline) appendToSpool(b EncodedBatch) error {
 	return err
 }
 
-// replayEvery is how long a spool that seemed empty is not looked at when nothing is appended.
-const replayEvery = time.Minute
+const (
+	// replayEvery is how long a spool that seems empty is not looked at when nothing is appended: a
+	// file that cannot be opened now may be opened later.
+	replayEvery = retryMax
+	// suspectAfter is how long a batch of the spool may fail before others get the chance to show that
+	// it is not the backend's fault.
+	suspectAfter = time.Minute
+)
 
 // replay sends what is in the spool, oldest first, whenever the backend answers. It ends at Shutdown,
 // which has no time for it.
-func (pl *pipeline) replay() {
-	defer pl.senderEnds()
-	s := sender{pl: pl}
-	for {
-		select {
-		case <-pl.stop:
-			return
-		default:
-		}
-		entry, ok := pl.spool.Take()
-		if !ok {
-			// The clock is for a file that could not be opened.
-			timer := time.NewTimer(replayEvery)
-			select {
-			case <-pl.spooled:
-			case <-timer.C:
-			case <-pl.stop:
-			}
-			timer.Stop()
+func (s *sender) replay() {
+	pl := s.pl
+	defer s.restart(s.replay, func() {
+		s.account(result{fate: failed}, s.todo, 0)
+		s.commit()
+	})
+	for !pl.stopped() {
+		if e, ok := pl.spool.Take(); ok {
+			s.entry = &e
+			s.replayEntry()
 			continue
 		}
-		s.entry, s.undone = &entry, false
-		s.deliver(EncodedBatch{Resource: entry.Resource, data: entry.Data, ends: entry.Ends})
-		if s.again = s.undone; s.undone {
-			pl.spoolFull.Add(uint64(pl.spool.Return(&entry)))
-		} else {
-			pl.spool.Ack(&entry)
+		timer := time.NewTimer(replayEvery)
+		select {
+		case <-pl.spooled:
+		case <-timer.C:
+		case <-pl.stop:
+		}
+		timer.Stop()
+	}
+	s.ended = true
+}
+
+// replayEntry sends s.entry until it is delivered or dropped, or until Shutdown, when it goes back.
+func (s *sender) replayEntry() {
+	pl, e := s.pl, s.entry
+	s.failing = time.Time{}
+	for {
+		s.fates, s.left, s.undone, s.todo = s.fates[:0], s.left[:0], false, len(e.Ends)
+		s.deliver(EncodedBatch{Resource: e.Resource, data: e.Data, ends: e.Ends})
+		switch {
+		case !s.undone:
+			s.commit()
+			return
+		case pl.stopped():
+			pl.spoolFull.Add(uint64(pl.spool.Return(e)))
+			return
+		case s.failing.IsZero():
+			s.failing = time.Now()
+		case s.suspect() && pl.circuit.answeredSince(s.failing):
+			// The backend takes others and not this one, which keeps all behind it waiting.
+			s.settle(&pl.failed, len(e.Ends))
+			s.commit()
+			return
 		}
 	}
 }
 
-// keepUndone is keep for a batch, or a part of one, that came out of the spool.
-func (s *sender) keepUndone(b EncodedBatch) bool {
-	if b.Len() == len(s.entry.Ends) {
-		s.undone = true
-		return true
+// commit takes a batch out of the spool and counts what has become of it. Parts that have to wait go
+// back in. If that cannot be written, or Shutdown has left this sender behind, the batch stays as it is.
+func (s *sender) commit() {
+	pl := s.pl
+	for _, b := range s.left {
+		if pl.appendToSpool(b) != nil {
+			pl.spoolFull.Add(uint64(pl.spool.Return(s.entry)))
+			return
+		}
 	}
-	return s.pl.appendToSpool(b) == nil
+	if !pl.spool.Ack(s.entry) {
+		return
+	}
+	for _, f := range s.fates {
+		f.to.Add(uint64(f.n))
+		if f.to == &pl.exported {
+			pl.replayed.Add(uint64(f.n))
+		}
+	}
+}
+
+// suspect reports whether the batch that is being replayed has failed for so long that it may be to blame.
+func (s *sender) suspect() bool {
+	return s.entry != nil && !s.failing.IsZero() && time.Since(s.failing) >= suspectAfter
 }

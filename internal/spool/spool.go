@@ -327,24 +327,26 @@ func (s *Spool) takeFrom(g *segment) (fr frame, b Batch, ok bool, err error) {
 	return fr, b, true, nil
 }
 
-// Ack says that a batch was delivered or given up: it never comes again. An entry that has been
-// acknowledged or returned already, one of another Spool, and any after Close is left as it is.
-func (s *Spool) Ack(e *Entry) {
+// Ack says that a batch was delivered or given up: it never comes again. It reports false for an entry that
+// has been acknowledged or returned already, for one of another Spool, and for any after Close: that is left
+// as it is.
+func (s *Spool) Ack(e *Entry) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	g := s.done(e)
 	if g == nil || s.closed {
-		return // the lock of the directory may be another's: the batch comes again
+		return false // the lock of the directory may be another's: the batch comes again
 	}
 	defer s.show()
 	s.stats.Spans -= e.at.fr.spans
 	if g.dropped {
-		return
+		return true
 	}
 	if f, err := g.open(); err == nil {
 		_, _ = s.write(f, ackedState[:], e.at.fr.pos+stateAt) // at worst the batch comes again after a restart
 	}
 	s.tidy(g)
+	return true
 }
 
 // Return says that a batch was not delivered: it is among the oldest again. lost is the number of its
