@@ -141,9 +141,9 @@ func torment(ctx context.Context, b *backend.Server, seed uint64, well backend.F
 func (c *chaos) load(ctx context.Context, seed uint64) {
 	rnd := rand.New(rand.NewPCG(seed, 3))
 	tracer := c.provider.NewTracer("chaos")
-	tick := time.NewTicker(6 * time.Millisecond)
+	tick := time.NewTicker(8 * time.Millisecond)
 	defer tick.Stop()
-	for range 350 {
+	for range 250 {
 		rootCtx, root := tracer.StartSpan(ctx, "root")
 		for range rnd.IntN(6) {
 			_, child := tracer.StartSpan(rootCtx, "child",
@@ -199,7 +199,7 @@ func (c *chaos) watch(ctx context.Context, t *testing.T) {
 		before = now
 		select {
 		case <-ctx.Done():
-		case <-time.After(3 * time.Millisecond):
+		case <-time.After(10 * time.Millisecond):
 		}
 	}
 }
