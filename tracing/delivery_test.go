@@ -170,7 +170,7 @@ func TestPausesBeginAnew(t *testing.T) {
 func TestRetryAfter(t *testing.T) {
 	t.Parallel()
 	for asked, most := range map[time.Duration]time.Duration{
-		time.Millisecond:     0,
+		time.Millisecond:     time.Millisecond,
 		7 * time.Second:      7 * time.Second,
 		4 * time.Minute:      4 * time.Minute,
 		time.Hour:            5 * time.Minute,
