@@ -166,6 +166,13 @@ func (pl *pipeline) work() {
 	ticker := time.NewTicker(max(pl.cfg.delay/delayParts, 1))
 	defer ticker.Stop()
 	for {
+		// A flush goes first: under load there is always a reason to drain what came after it.
+		select {
+		case f := <-pl.flushes:
+			pl.pushOn(f)
+			continue
+		default:
+		}
 		select {
 		case <-pl.queue.wake:
 			pl.drain(pl.queue.len(), pl.cfg.queueWait)
@@ -176,10 +183,7 @@ func (pl *pipeline) work() {
 			pl.queue.rearm()
 			pl.logDrops()
 		case f := <-pl.flushes:
-			pl.drain(pl.queue.until(f.end), untilShutdown)
-			pl.submit(untilShutdown)
-			pl.outbox.mark(f.done)
-			pl.queue.rearm()
+			pl.pushOn(f)
 		case <-pl.stop:
 			pl.queue.close()
 			pl.drain(math.MaxInt, untilShutdown)
@@ -188,6 +192,14 @@ func (pl *pipeline) work() {
 			return
 		}
 	}
+}
+
+// pushOn moves what a flush waits for on to the senders.
+func (pl *pipeline) pushOn(f flush) {
+	pl.drain(pl.queue.until(f.end), untilShutdown)
+	pl.submit(untilShutdown)
+	pl.outbox.mark(f.done)
+	pl.queue.rearm()
 }
 
 // untilShutdown is how long a batch waits for room in the outbox when the pipeline is flushed.

@@ -195,3 +195,27 @@ func TestQueueSpansBoundWhatIsEncoded(t *testing.T) {
 		})
 	}
 }
+
+// A flush is done when what ended before it is, however much ends meanwhile.
+func TestForceFlushUnderLoad(t *testing.T) {
+	t.Parallel()
+	for range 20 {
+		synctest.Test(t, func(t *testing.T) {
+			tracer, p := inBubble(t, &collector{export: func(context.Context, []*tracing.SpanData) error {
+				time.Sleep(time.Second)
+				return nil
+			}}, tracing.WithBatchSpans(2))
+			endMany(tracer, 6)
+			flushed := make(chan error, 1)
+			go func() { flushed <- p.ForceFlush(context.Background()) }()
+			synctest.Wait()
+			begin := time.Now()
+			for len(flushed) == 0 && time.Since(begin) < time.Minute {
+				endMany(tracer, 4)
+				time.Sleep(time.Second)
+			}
+			require.Len(t, flushed, 1)
+			assert.LessOrEqual(t, time.Since(begin), 4*time.Second, "three batches")
+		})
+	}
+}

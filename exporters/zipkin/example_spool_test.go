@@ -31,7 +31,7 @@ func Example_spool() {
 		fmt.Println(err)
 		return
 	}
-	defer os.RemoveAll(directory)
+	defer func() { _ = os.RemoveAll(directory) }()
 
 	run := func(spans int) {
 		exporter, err := zipkin.New(server.URL)
