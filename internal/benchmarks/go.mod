@@ -17,6 +17,8 @@ require (
 
 require google.golang.org/grpc v1.83.2
 
+require go.opentelemetry.io/otel/exporters/zipkin v1.47.0
+
 require (
 	github.com/DataDog/datadog-agent/comp/core/tagger/origindetection v0.82.0 // indirect
 	github.com/DataDog/datadog-agent/pkg/obfuscate v0.82.0 // indirect

@@ -18,11 +18,11 @@ var update = flag.Bool("update", false, "rewrite testdata/report.golden")
 // The page in docs/ is what the generator makes of the newest results: no number is written by hand.
 func TestDocsAreGenerated(t *testing.T) {
 	t.Parallel()
-	run, file, err := NewestRun("results")
+	page, err := Page("results")
 	require.NoError(t, err)
 	got, err := os.ReadFile(filepath.Join("..", "..", "docs", "performance.md"))
 	require.NoError(t, err)
-	assert.Equal(t, Report(run, file), string(got), "run: go run ./cmd/compare -update-docs")
+	assert.Equal(t, page, string(got), "run: go run ./cmd/compare -update-docs")
 }
 
 // Results files hold every scenario with every peer, several times.
@@ -33,6 +33,13 @@ func TestResultsAreComplete(t *testing.T) {
 	for _, sc := range Scenarios() {
 		for _, peer := range sc.Peers {
 			assert.GreaterOrEqual(t, run.spread(sc.Name, peer, UnitCPU).runs, 3, "%s: %s/%s", file, sc.Name, peer)
+		}
+	}
+	ends, file, err := NewestRun(filepath.Join("results", EndResults))
+	require.NoError(t, err)
+	for _, sc := range EndScenarios() {
+		for _, peer := range EndPeers() {
+			assert.GreaterOrEqual(t, ends.spread(sc.Name, peer, UnitEnd999).runs, 3, "%s: %s/%s", file, sc.Name, peer)
 		}
 	}
 }

@@ -157,7 +157,7 @@ func ResultsName(now time.Time) string { return now.UTC().Format("2006-01-02T150
 
 // peerModules are the modules whose versions a run records.
 var peerModules = []string{
-	"go.opentelemetry.io/otel/sdk", "github.com/DataDog/dd-trace-go/v2", "github.com/openzipkin/zipkin-go",
+	"go.opentelemetry.io/otel/sdk", "go.opentelemetry.io/otel/exporters/zipkin", "github.com/DataDog/dd-trace-go/v2", "github.com/openzipkin/zipkin-go",
 }
 
 // Describe returns the settings of a run on this machine, started by the given command.

@@ -4,6 +4,7 @@
 //
 //	go run ./cmd/compare                       # everything; writes a file into results/
 //	go run ./cmd/compare -scenarios Trace10    # a part; writes nothing
+//	go run ./cmd/compare -ends                 # the latency of End; writes a file into results/end/
 //	go run ./cmd/compare -update-docs          # measures nothing; writes docs/performance.md
 //
 // Run it in internal/benchmarks. Every run of a peer is a process of its own, so that no peer pays
@@ -32,7 +33,7 @@ type config struct {
 	scenarios, peers string
 	maxExternal      float64
 	results, docs    string
-	updateDocs       bool
+	updateDocs, ends bool
 	unit             string
 	// out gets the report, log a line for every run.
 	out, log io.Writer
@@ -49,6 +50,7 @@ func main() {
 	flag.StringVar(&c.results, "results", "results", "directory for raw output")
 	flag.StringVar(&c.docs, "docs", filepath.Join("..", "..", "docs", "performance.md"), "the page that -update-docs writes")
 	flag.BoolVar(&c.updateDocs, "update-docs", false, "write -docs from the newest file in -results, and do nothing else")
+	flag.BoolVar(&c.ends, "ends", false, "measure the latency of End, with the backend up and gone, and nothing else")
 	flag.StringVar(&c.unit, "unit", "", "scenario/peer: do one run in this process and print its row")
 	flag.Parse()
 	if err := c.run(); err != nil {
@@ -73,11 +75,11 @@ func (c *config) run() error {
 }
 
 func (c *config) writeDocs() error {
-	run, file, err := benchmarks.NewestRun(c.results)
+	page, err := benchmarks.Page(c.results)
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(c.docs, []byte(benchmarks.Report(run, file)), 0o644); err != nil {
+	if err := os.WriteFile(c.docs, []byte(page), 0o644); err != nil {
 		return fmt.Errorf("compare: write docs: %w", err)
 	}
 	return nil
@@ -90,6 +92,12 @@ const firstSpans = 10_000
 // how many spans fill the duration.
 func (c *config) measureHere() (row benchmarks.Row, err error) {
 	scenario, peer, _ := strings.Cut(c.unit, "/")
+	if sc, ok := benchmarks.FindEndScenario(scenario); ok {
+		if _, err := benchmarks.MeasureEnd(sc, peer, c.duration/5); err != nil {
+			return row, err
+		}
+		return benchmarks.MeasureEnd(sc, peer, c.duration)
+	}
 	sc, found := benchmarks.FindScenario(scenario)
 	p, foundPeer := benchmarks.FindPeer(peer)
 	if !found || !foundPeer {
@@ -111,40 +119,61 @@ func (c *config) measureHere() (row benchmarks.Row, err error) {
 }
 
 func (c *config) compare() error {
-	scenarios, err := c.selected()
+	units, err := c.units()
 	if err != nil {
 		return err
+	}
+	results, report := c.results, benchmarks.Report
+	if c.ends {
+		results, report = filepath.Join(c.results, benchmarks.EndResults), benchmarks.ReportEnds
 	}
 	start := time.Now()
 	run := &benchmarks.Run{}
 	run.Settings = benchmarks.Describe(start, strings.Join(append([]string{"go run ./cmd/compare"}, os.Args[1:]...), " "))
 	for round := range c.rounds {
-		for _, sc := range scenarios {
-			for _, peer := range sc.Peers {
-				row, err := c.quietest(sc.Name + "/" + peer)
-				if err != nil {
-					return err
-				}
-				run.Rows = append(run.Rows, row)
-				if _, err := fmt.Fprintf(c.log, "round %d of %d: %s\n", round+1, c.rounds, row.String()); err != nil {
-					return err
-				}
+		for _, unit := range units {
+			row, err := c.quietest(unit)
+			if err != nil {
+				return err
+			}
+			run.Rows = append(run.Rows, row)
+			if _, err := fmt.Fprintf(c.log, "round %d of %d: %s\n", round+1, c.rounds, row.String()); err != nil {
+				return err
 			}
 		}
 	}
 	file := benchmarks.ResultsName(start)
-	if _, err := fmt.Fprintln(c.out, benchmarks.Report(run, file)); err != nil {
+	if _, err := fmt.Fprintln(c.out, report(run, file)); err != nil {
 		return err
 	}
 	if c.scenarios != "" || c.peers != "" {
 		return nil
 	}
-	f, err := os.Create(filepath.Join(c.results, file))
+	f, err := os.Create(filepath.Join(results, file))
 	if err != nil {
 		return fmt.Errorf("compare: write results: %w", err)
 	}
 	_, err = run.WriteTo(f)
 	return errors.Join(err, f.Close())
+}
+
+// units returns what is to be done in each round, as scenario/peer.
+func (c *config) units() (units []string, err error) {
+	if c.ends {
+		for _, sc := range benchmarks.EndScenarios() {
+			for _, peer := range benchmarks.EndPeers() {
+				units = append(units, sc.Name+"/"+peer)
+			}
+		}
+		return units, nil
+	}
+	scenarios, err := c.selected()
+	for _, sc := range scenarios {
+		for _, peer := range sc.Peers {
+			units = append(units, sc.Name+"/"+peer)
+		}
+	}
+	return units, err
 }
 
 // selected returns the scenarios and peers that the flags ask for.

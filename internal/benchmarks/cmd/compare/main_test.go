@@ -54,6 +54,19 @@ func TestCompareMeasuresInterleaved(t *testing.T) {
 	assert.Empty(t, files, "a part of the scenarios is not a result")
 }
 
+func TestCompareEnds(t *testing.T) {
+	t.Parallel()
+	var out, log strings.Builder
+	c := config{ends: true, rounds: 2, duration: 5 * time.Millisecond, maxExternal: 100, results: t.TempDir(), out: &out, log: &log}
+	dir := filepath.Join(c.results, benchmarks.EndResults)
+	require.NoError(t, os.Mkdir(dir, 0o700))
+	require.NoError(t, c.run())
+	assert.Contains(t, out.String(), "## How long End takes")
+	run, _, err := benchmarks.NewestRun(dir)
+	require.NoError(t, err)
+	assert.Len(t, run.Rows, 2*len(benchmarks.EndScenarios())*len(benchmarks.EndPeers()))
+}
+
 func TestUnitPrintsOneRow(t *testing.T) {
 	t.Parallel()
 	var out strings.Builder
