@@ -327,6 +327,63 @@ func TestFinalErrorClosesTheCircuit(t *testing.T) {
 	})
 }
 
+// A flush in an outage waits for what ended before it, and not for what ends meanwhile. All in a bubble.
+func TestFlushInAnOutage(t *testing.T) {
+	t.Parallel()
+	eachKind(t, func(t *testing.T, kind string) {
+		x := newTimed(kind, tracetest.Delay(time.Second, tracetest.FailForNow(time.Second)))
+		p := newProvider(t, quiet(), tracing.WithExporter(x.Exporter, tracing.WithBatchSpans(2)))
+		tracer := p.NewTracer("test")
+		endMany(tracer, 6)
+		flushed := make(chan error, 1)
+		go func() { flushed <- p.ForceFlush(context.Background()) }()
+		time.Sleep(10 * time.Second)
+		assert.Empty(t, flushed, "nothing was delivered")
+		x.then(tracetest.Delay(time.Second, tracetest.Pass()))
+		begin := time.Now()
+		for len(flushed) == 0 && time.Since(begin) < time.Minute {
+			endMany(tracer, 4) // more than the backend takes
+			time.Sleep(time.Second)
+		}
+		require.Len(t, flushed, 1, "the flush waits for what ended after it was called")
+		require.NoError(t, <-flushed)
+		assert.LessOrEqual(t, time.Since(begin), 7*time.Second, "a call, a pause, and three batches")
+		s := p.Stats().Exporters[0]
+		assert.GreaterOrEqual(t, s.Exported, uint64(6))
+		assert.Positive(t, s.Waiting)
+		assert.NoError(t, p.Shutdown(context.Background()))
+		sumsHold(t, p)
+	})
+}
+
+// A flush under load, before an exporter that takes less than ends: it is the next thing that is done, not
+// one of the things that are. What it depends on is up to chance, so it is asked for again and again, in a
+// bubble each.
+func TestFlushUnderLoad(t *testing.T) {
+	t.Parallel()
+	eachKind(t, func(t *testing.T, kind string) {
+		for range 20 {
+			x := newTimed(kind, tracetest.Delay(time.Second, tracetest.Pass()))
+			p := newProvider(t, quiet(), tracing.WithExporter(x.Exporter, tracing.WithBatchSpans(2)))
+			tracer := p.NewTracer("test")
+			endMany(tracer, 6)
+			flushed := make(chan error, 1)
+			go func() { flushed <- p.ForceFlush(context.Background()) }()
+			synctest.Wait()
+			begin := time.Now()
+			for len(flushed) == 0 && time.Since(begin) < time.Minute {
+				endMany(tracer, 4)
+				time.Sleep(time.Second)
+			}
+			require.Len(t, flushed, 1, "the flush waits for what ended after it was called")
+			require.NoError(t, <-flushed)
+			assert.LessOrEqual(t, time.Since(begin), 4*time.Second, "three batches")
+			shutdown(t, p)
+			sumsHold(t, p)
+		}
+	})
+}
+
 // Shutdown in an outage asks once more and does not wait for the backend: neither for a pause that it has
 // asked for, nor for the retry limit.
 func TestShutdownInAnOutage(t *testing.T) {
