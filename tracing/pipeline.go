@@ -42,6 +42,8 @@ type pipeline struct {
 	cancel   context.CancelFunc
 
 	batch *batch // what the worker is filling; nil when empty
+	// What the newest batch held, for the worker to make the next one.
+	usualBytes, usualSpans int
 	// Of the worker: dropped spans, as far as the log knows, and since when.
 	dropsLogged uint64
 	dropsLog    time.Time
@@ -144,6 +146,9 @@ func newPipeline(p *Provider, e Exporter, cfg pipelineConfig) (pl *pipeline, err
 // waking it.
 const wakeSpans = 256
 
+// pollEvery is how soon a worker that has found much looks again.
+const pollEvery = 10 * time.Millisecond
+
 // start runs the pipeline's goroutines until shutdown.
 func (pl *pipeline) start() {
 	go pl.work()
@@ -165,6 +170,9 @@ func (pl *pipeline) work() {
 	defer close(pl.worked)
 	ticker := time.NewTicker(max(pl.cfg.delay/delayParts, 1))
 	defer ticker.Stop()
+	poll := time.NewTimer(time.Hour)
+	poll.Stop()
+	defer poll.Stop()
 	for {
 		// A flush goes first: under load there is always a reason to drain what came after it.
 		select {
@@ -175,10 +183,11 @@ func (pl *pipeline) work() {
 		}
 		select {
 		case <-pl.queue.wake:
-			pl.drain(pl.queue.len(), pl.cfg.queueWait)
-			pl.queue.rearm()
+			pl.look(poll)
+		case <-poll.C:
+			pl.look(poll)
 		case <-ticker.C:
-			pl.drain(pl.queue.len(), pl.cfg.queueWait)
+			pl.drainAll()
 			pl.submit(pl.cfg.queueWait)
 			pl.queue.rearm()
 			pl.logDrops()
@@ -192,6 +201,23 @@ func (pl *pipeline) work() {
 			return
 		}
 	}
+}
+
+// look drains the queue. As long as there is much in it the worker looks again by itself, so that hardly
+// any End has to wake it: that is what costs End most.
+func (pl *pipeline) look(poll *time.Timer) {
+	if pl.drainAll() >= wakeSpans/2 {
+		poll.Reset(pollEvery)
+	} else {
+		pl.queue.rearm()
+	}
+}
+
+// drainAll turns what is in the queue now into batches, and returns how many spans that were.
+func (pl *pipeline) drainAll() (spans int) {
+	blocks, spans := pl.queue.waiting()
+	pl.drain(blocks, pl.cfg.queueWait)
+	return spans
 }
 
 // pushOn moves what a flush waits for on to the senders.
@@ -292,9 +318,20 @@ func (pl *pipeline) giveUp() {
 // current returns the batch being filled.
 func (pl *pipeline) current() *batch {
 	if pl.batch == nil {
-		pl.batch = batches.Get()
+		pl.batch = pl.newBatch()
 	}
 	return pl.batch
+}
+
+// newBatch returns an empty batch that is as large as batches are, so that it does not have to grow: in
+// an outage none comes back.
+func (pl *pipeline) newBatch() *batch {
+	b := batches.Get()
+	if pl.encoder != nil && b.data == nil {
+		b.data = make([]byte, 0, min(pl.usualBytes+pl.usualBytes/8, keepBatchBytes))
+		b.ends = make([]int, 0, pl.usualSpans)
+	}
+	return b
 }
 
 // encode appends the spans of a block to the batch and gives the block back.
@@ -330,7 +367,7 @@ func (pl *pipeline) encode(b *block, wait time.Duration) {
 		if out.spans > 0 && len(data) > pl.cfg.batchBytes {
 			// The span does not fit in behind the others: it begins the next batch. It is copied
 			// before this one is submitted, and perhaps sent and reused at once.
-			next := batches.Get()
+			next := pl.newBatch()
 			next.data = append(next.data, data[n:]...)
 			pl.submit(wait)
 			out, data = next, next.data
@@ -407,6 +444,7 @@ func (pl *pipeline) submit(wait time.Duration) {
 		}
 		return
 	}
+	pl.usualBytes, pl.usualSpans = len(out.data), len(out.ends)
 	if pl.spool != nil {
 		wait = 0
 	}

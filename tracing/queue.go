@@ -27,7 +27,7 @@ type queue struct {
 	dropped      uint64        // of them: not taken in, because the queue was full
 	late         uint64        // of them: not taken in, because the queue was closed
 	closed       bool          // the worker is gone
-	woken        bool          // the worker has been told and has not looked yet
+	woken        bool          // the worker has been told, or looks anyway, and need not be told again
 	room         chan struct{} // closed when there is room again; nil when nobody waits for it
 }
 
@@ -65,10 +65,16 @@ func (q *queue) push(list *block, u urgency) {
 		b = next
 	}
 	q.isFull.Store(q.full())
-	if q.spans >= q.wakeSpans {
+	if q.due() {
 		q.tell()
 	}
 }
+
+// due says whether it is time for the worker to look. Needs q.mu.
+func (q *queue) due() bool { return q.spans >= q.wakeSpans || q.bytes >= q.maxBytes/4 }
+
+// urgent says whether the worker must look at once, though it will soon. Needs q.mu.
+func (q *queue) urgent() bool { return q.spans >= q.maxSpans/2 || q.bytes >= q.maxBytes/2 }
 
 // fits says whether the queue takes b. However urgent, it takes no more than twice its bytes, and no
 // block that is larger than the whole queue. Needs q.mu.
@@ -115,7 +121,7 @@ func (q *queue) grow() {
 
 // tell wakes the worker. Needs q.mu.
 func (q *queue) tell() {
-	if q.woken {
+	if q.woken && !q.urgent() {
 		return
 	}
 	q.woken = true
@@ -184,17 +190,17 @@ func (q *queue) pop() *block {
 func (q *queue) rearm() {
 	q.mu.Lock()
 	q.woken = false
-	if q.spans >= q.wakeSpans {
+	if q.due() {
 		q.tell()
 	}
 	q.mu.Unlock()
 }
 
-// len returns how many blocks wait.
-func (q *queue) len() int {
+// waiting returns how many blocks wait, and spans in them.
+func (q *queue) waiting() (blocks, spans int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.n
+	return q.n, q.spans
 }
 
 // end returns how many blocks will have left the queue when all that wait now have.

@@ -219,3 +219,49 @@ func TestForceFlushUnderLoad(t *testing.T) {
 		})
 	}
 }
+
+// Few spans that are large wake the worker before the queue is full of them.
+func TestLargeSpansWakeTheWorker(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		e := &encoder{}
+		tracer, p := inBubble(t, e, tracing.WithQueueBytes(1<<20), tracing.WithBatchDelay(time.Hour))
+		for range 100 {
+			endOne(tracer, strings.Repeat("x", 100<<10))
+			synctest.Wait()
+		}
+		s := p.Stats().Exporters[0]
+		assert.Zero(t, s.Dropped)
+		assert.Positive(t, s.Exported)
+		shutdown(t, p)
+		assert.Len(t, slices.Concat(e.sent()...), 100)
+	})
+}
+
+// A worker that has found much looks again by itself, and is woken when the queue is half full meanwhile.
+func TestWorkerLooksAgain(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := &collector{}
+		tracer, p := inBubble(t, c, tracing.WithBatchSpans(100), tracing.WithBatchDelay(time.Hour), tracing.WithQueueSpans(2000))
+		endMany(tracer, 300)
+		synctest.Wait()
+		first := len(c.spans())
+		assert.Positive(t, first)
+		endMany(tracer, 150)
+		synctest.Wait()
+		assert.Len(t, c.spans(), first, "nobody has woken it")
+		time.Sleep(15 * time.Millisecond)
+		assert.Len(t, c.spans(), 400, "but for a batch that is not full")
+		endMany(tracer, 1500)
+		synctest.Wait()
+		assert.Greater(t, len(c.spans()), 1000, "half the queue")
+		time.Sleep(time.Second)
+		endMany(tracer, 100)
+		synctest.Wait()
+		assert.Len(t, c.spans(), 2000, "once it has found little it is woken by a batch")
+		shutdown(t, p)
+		assert.Len(t, c.spans(), 2050)
+		sumsHold(t, p)
+	})
+}
