@@ -19,9 +19,10 @@ const (
 	// Trust joins the caller's trace and keeps its decision: the caller is one's own gateway or service.
 	Trust TrustPolicy = iota
 	// Link starts a new trace with a link to the caller's span: a stranger chooses neither the trace id
-	// nor the sampling decision, and nothing of what it sent goes on to others.
+	// nor the sampling decision, and nothing of what it sent goes on to others, not through a proxy that
+	// copies headers either.
 	Link
-	// Ignore starts a new trace and reads no header at all.
+	// Ignore starts a new trace and reads no header at all. Nothing goes on, as with Link.
 	Ignore
 )
 

@@ -56,6 +56,9 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	ctx, span := h.start(r, name, serverAttributes(r, method, outerRoute))
 	req := r.WithContext(ctx)
+	if h.trust != propagation.Trust {
+		req.Header = h.withoutTrace(r.Header)
+	}
 	if !span.IsRecording() {
 		defer span.End()
 		defer giveBackForm(r, req)

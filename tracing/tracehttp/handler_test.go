@@ -10,6 +10,8 @@ import (
 	"mime/multipart"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"strings"
 	"testing"
@@ -483,6 +485,70 @@ func TestWithTrustIgnore(t *testing.T) {
 	assert.False(t, d.Parent.IsValid())
 	assert.Empty(t, d.Links)
 	assert.NotEqual(t, "0af7651916cd43dd8448eb211c80319c", d.SpanContext.TraceID().String())
+}
+
+// A reverse proxy copies the headers of the request that it is given: of a stranger's trace headers, baggage
+// and ids there is nothing to copy, whatever their format and whatever the transport writes.
+func TestWithTrustThroughAReverseProxy(t *testing.T) {
+	t.Parallel()
+	for _, trust := range []propagation.TrustPolicy{propagation.Link, propagation.Ignore} {
+		for name, transport := range map[string]func(*recorder) http.RoundTripper{
+			"traced": func(rec *recorder) http.RoundTripper { return newTransport(nil, rec) },
+			"w3c alone": func(rec *recorder) http.RoundTripper {
+				return newTransport(nil, rec, tracehttp.WithPropagator(otelpropagation.TraceContext{}))
+			},
+			"not traced": func(*recorder) http.RoundTripper { return http.DefaultTransport },
+		} {
+			t.Run(trust.String()+" "+name, func(t *testing.T) {
+				t.Parallel()
+				rec := newRecorder(t)
+				var got http.Header
+				behind := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got = r.Header.Clone() }))
+				t.Cleanup(behind.Close)
+				u, err := url.Parse(behind.URL)
+				require.NoError(t, err)
+				var inner http.Handler = &httputil.ReverseProxy{
+					Rewrite:   func(r *httputil.ProxyRequest) { r.SetURL(u) },
+					Transport: transport(rec),
+				}
+				inner = tracehttp.NewHandler(inner, "inner", tracehttp.WithTracerProvider(rec))
+				front := newSite(t, rec, inner, tracehttp.WithTrust(trust))
+
+				const theirs = "463ac35c9f6413ad48485a3953bb6124"
+				req := newRequest(t, t.Context(), front.URL)
+				for name, value := range map[string]string{
+					"traceparent": "00-" + theirs + "-a2fb4a1d1a96d312-01", "tracestate": "them=1", "b3": theirs + "-a2fb4a1d1a96d312-1",
+					"x-b3-traceid": theirs, "x-b3-spanid": "a2fb4a1d1a96d312", "x-b3-parentspanid": "a2fb4a1d1a96d313",
+					"x-b3-sampled": "1", "x-b3-flags": "1", "uber-trace-id": theirs + ":a2fb4a1d1a96d312:0:1", "jaeger-debug-id": "them",
+					"ot-tracer-traceid": theirs, "ot-tracer-spanid": "a2fb4a1d1a96d312", "ot-tracer-sampled": "1",
+					"x-datadog-trace-id": "463", "x-datadog-parent-id": "464", "x-datadog-sampling-priority": "2",
+					"x-datadog-origin": "them", "x-datadog-tags": "_dd.p.dm=-4",
+					"x-amzn-trace-id":       "Root=1-463ac35c-9f6413ad48485a3953bb6124;Parent=a2fb4a1d1a96d312;Sampled=1",
+					"x-cloud-trace-context": theirs + "/1;o=1",
+					"x-instana-t":           theirs, "x-instana-s": "a2fb4a1d1a96d312", "x-instana-l": "1",
+					"x-request-id": "46300000-aaaa-9aaa-aaaa-aaaaaaaaaaaa", "x-client-trace-id": "them", "x-envoy-force-trace": "them",
+					"x-kong-request-id": "them", "baggage": "them=1", "jaeger-baggage": "them=1", "uberctx-them": "1", "ot-baggage-them": "1",
+				} {
+					req.Header.Set(name, value)
+				}
+				req.Header.Set("Cookie", "kept=1")
+				before := req.Header.Clone()
+				send(t, front.Client(), req)
+				front.calls.Wait()
+				assert.Equal(t, before, req.Header)
+				assert.Equal(t, "kept=1", got.Get("Cookie"))
+				for name, values := range got {
+					assert.NotRegexp(t, "463ac35c|46300000|a2fb4a1d1a96d312|them", values, name)
+				}
+				assert.NotContains(t, got, "X-B3-Flags")
+				assert.NotContains(t, got, "X-Datadog-Trace-Id")
+				assert.NotContains(t, got, "Ot-Baggage-Them")
+				for _, d := range rec.ended() {
+					assert.NotEqual(t, theirs, d.SpanContext.TraceID().String(), "also of the handler inside")
+				}
+			})
+		}
+	}
 }
 
 func TestHandlerFilter(t *testing.T) {

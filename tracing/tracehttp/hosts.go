@@ -223,10 +223,7 @@ func (c *config) inject(ctx context.Context, r *http.Request) {
 		if bag {
 			c.propagator.Inject(ctx, otelpropagation.HeaderCarrier(written))
 		}
-		removeHeaders(r.Header, func(name string) bool {
-			listed := slices.ContainsFunc(c.traceFields, func(f string) bool { return strings.EqualFold(f, name) })
-			return listed || isBaggage(name)
-		})
+		removeHeaders(r.Header, c.isTrace)
 		for name, values := range written {
 			if bag && isBaggage(name) {
 				r.Header[name] = values
@@ -235,17 +232,37 @@ func (c *config) inject(ctx context.Context, r *http.Request) {
 	}
 }
 
-// traceFields returns the names of all trace headers: those of p, and those of all formats. What a proxy
-// copies need not be in a format that it writes itself.
-func traceFields(p otelpropagation.TextMapPropagator) []string {
-	fields := p.Fields()
+// traceFields returns the canonical names of all trace headers: those of p, and those of all formats. What a
+// proxy copies need not be in a format that it writes itself.
+func traceFields(p otelpropagation.TextMapPropagator) map[string]bool {
+	fields := append(p.Fields(), "jaeger-debug-id") // which forces Jaeger's clients to sample
 	all, err := propagation.New(propagation.Config{Inject: []string{
 		"w3c", "b3", "b3-single", "jaeger", "ot", "datadog", "aws", "gcp", "instana",
 	}})
 	if err == nil { // there are such formats
-		fields = slices.Concat(fields, all.Fields())
+		fields = append(fields, all.Fields()...)
 	}
-	return fields
+	names := make(map[string]bool, len(fields))
+	for _, name := range fields {
+		names[http.CanonicalHeaderKey(name)] = true
+	}
+	return names
+}
+
+// isTrace reports whether a header, in whatever case, is a trace header or baggage. There are traceFields.
+func (c *config) isTrace(name string) bool {
+	return c.traceFields[http.CanonicalHeaderKey(name)] || isBaggage(name)
+}
+
+// withoutTrace returns h without trace headers and baggage. It leaves h as it is, which is the server's.
+func (c *config) withoutTrace(h http.Header) http.Header {
+	kept := make(http.Header, len(h))
+	for name, values := range h {
+		if !c.isTrace(name) {
+			kept[name] = values
+		}
+	}
+	return kept
 }
 
 // removeHeaders removes headers by name, in whatever case that is: net/http sends it as it stands.
@@ -259,7 +276,10 @@ func removeHeaders(h http.Header, remove func(name string) bool) {
 
 // isBaggage reports whether a header is one of baggage, in any format of package propagation.
 func isBaggage(name string) bool {
-	name = strings.ToLower(name)
-	return name == "baggage" || name == "jaeger-baggage" ||
-		strings.HasPrefix(name, "uberctx-") || strings.HasPrefix(name, "ot-baggage-")
+	return strings.EqualFold(name, "baggage") || strings.EqualFold(name, "jaeger-baggage") ||
+		hasPrefixFold(name, "uberctx-") || hasPrefixFold(name, "ot-baggage-")
+}
+
+func hasPrefixFold(name, prefix string) bool {
+	return len(name) >= len(prefix) && strings.EqualFold(name[:len(prefix)], prefix)
 }

@@ -31,7 +31,7 @@ type config struct {
 	trust      propagation.TrustPolicy
 
 	traceHosts, baggageHosts *hostList
-	traceFields              []string // what a host that is not among them does not get; nil if all are
+	traceFields              map[string]bool // the trace headers that some hosts or handlers do not get; nil if all do
 
 	serverKind, clientKind trace.SpanStartOption // made once: each making allocates
 }
@@ -52,7 +52,7 @@ func newConfig(opts []Option) config {
 	if c.propagator == nil {
 		c.propagator = defaultPropagator()
 	}
-	if c.traceHosts != nil {
+	if c.traceHosts != nil || c.trust != propagation.Trust {
 		c.traceFields = traceFields(c.propagator)
 	}
 	c.tracer = c.provider.Tracer(scopeName, trace.WithSchemaURL(schemaURL))
@@ -109,8 +109,10 @@ func WithFilter(f func(*http.Request) bool) Option {
 // WithTrust says what the headers of a [NewHandler]'s callers are worth. The default is
 // [propagation.Trust]. A handler that strangers can reach without a gateway in front wants
 // [propagation.Link] or [propagation.Ignore]: their headers then choose neither the trace id nor the
-// sampling decision, and nothing else of theirs, such as x-request-id, reaches outgoing requests. In
-// [NewTransport] it does nothing.
+// sampling decision, and nothing else of theirs, such as x-request-id, reaches outgoing requests. The request
+// that the handler is called with has none of their trace headers, of any format of package propagation or of
+// the propagator, and no baggage: a proxy that copies headers does not pass them on, and a second
+// NewHandler inside does not join them. In [NewTransport] it does nothing.
 func WithTrust(t propagation.TrustPolicy) Option {
 	return optionFunc(func(c *config) { c.trust = t })
 }
