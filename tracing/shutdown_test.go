@@ -412,23 +412,37 @@ func watchStats(t *testing.T, p *tracing.Provider, stop <-chan struct{}) {
 	}
 }
 
-// A flush under way when Shutdown leaves the exporter behind returns too.
+// A flush under way when Shutdown leaves the exporter behind returns too, and says that its spans were not
+// delivered.
 func TestForceFlushReturnsWhenShutdownLeavesTheExporter(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		release := make(chan struct{})
-		e := &encoder{send: func(context.Context, []string) error { <-release; return nil }}
-		tracer, p := inBubble(t, e)
-		endMany(tracer, 10)
-		flushed := make(chan error, 1)
-		go func() { flushed <- p.ForceFlush(context.Background()) }()
-		synctest.Wait()
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-		defer cancel()
-		require.ErrorIs(t, p.Shutdown(ctx), context.DeadlineExceeded)
-		var failure *tracing.DeliveryError
-		require.ErrorAs(t, <-flushed, &failure)
-		assert.Zero(t, failure.Sent)
-		close(release)
-	})
+	for _, kind := range []string{"plain", "encodes", "spool"} {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				release := make(chan struct{})
+				opts := []tracing.PipelineOption{tracing.WithBatchSpans(1)}
+				var e tracing.Exporter = &encoder{send: func(context.Context, []string) error { <-release; return nil }}
+				switch kind {
+				case "plain":
+					e = &collector{export: func(context.Context, []*tracing.SpanData) error { <-release; return nil }}
+				case "spool":
+					opts = append(opts, tracing.WithSpool(t.TempDir(), spoolBytes))
+				}
+				tracer, p := inBubble(t, e, opts...)
+				endMany(tracer, 5)
+				flushed := make(chan error, 1)
+				go func() { flushed <- p.ForceFlush(context.Background()) }()
+				synctest.Wait()
+				ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+				defer cancel()
+				require.ErrorIs(t, p.Shutdown(ctx), context.DeadlineExceeded)
+				var failure *tracing.DeliveryError
+				require.ErrorAs(t, <-flushed, &failure)
+				assert.Zero(t, failure.Sent)
+				sumsHold(t, p)
+				close(release)
+			})
+		})
+	}
 }

@@ -19,19 +19,22 @@ import (
 	"github.com/spandrel-go/spandrel/tracing"
 )
 
-// gate counts the calls that are inside at a time, and holds each for a tenth of a second of a bubble.
+// gate counts the calls that are inside at a time.
 type gate struct {
 	mu           sync.Mutex // guards the two below
 	inside, most int
 }
 
-// pass is called inside a bubble.
-func (g *gate) pass() {
+// pass holds a call for a tenth of a second of a bubble.
+func (g *gate) pass() { g.hold(100 * time.Millisecond) }
+
+// hold holds a call for d, in a bubble.
+func (g *gate) hold(d time.Duration) {
 	g.mu.Lock()
 	g.inside++
 	g.most = max(g.most, g.inside)
 	g.mu.Unlock()
-	time.Sleep(100 * time.Millisecond)
+	time.Sleep(d)
 	g.mu.Lock()
 	g.inside--
 	g.mu.Unlock()

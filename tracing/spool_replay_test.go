@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package tracing_test
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/spandrel-go/spandrel/tracing"
+)
+
+// refuses makes a backend that never takes the spans of these names.
+func refuses(names ...string) *backend {
+	b := &backend{}
+	b.send = func(_ context.Context, batch []string) error {
+		if slices.ContainsFunc(batch, func(name string) bool { return slices.Contains(names, name) }) {
+			return errAway
+		}
+		return nil
+	}
+	return b
+}
+
+// A batch that the backend never takes does not keep all others from it: it is dropped.
+func TestReplayDropsWhatTheBackendNeverTakes(t *testing.T) {
+	t.Parallel()
+	for name, poison := range map[string][]string{"one": {"poison"}, "two": {"poison", "poison too"}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				b := refuses(poison...)
+				tracer, p := inBubble(t, b, tracing.WithSpool(t.TempDir(), spoolBytes),
+					tracing.WithBatchSpans(1), tracing.WithBatchDelay(time.Second))
+				for _, name := range poison {
+					endOne(tracer, name)
+				}
+				for i := range 600 {
+					endOne(tracer, strconv.Itoa(i))
+					time.Sleep(time.Second)
+				}
+				s := p.Stats().Exporters[0]
+				assert.Zero(t, s.Spool.Spans)
+				assert.Equal(t, tracing.DroppedStats{ExportFailed: uint64(len(poison))}, s.Dropped)
+				assert.ElementsMatch(t, numerals(0, 600), b.got())
+				shutdown(t, p)
+				sumsHold(t, p)
+			})
+		})
+	}
+}
+
+// leaveBehind fills a spool with batches of ten spans, numbered from 0, and shuts down.
+func leaveBehind(t *testing.T, dir string, batches int) {
+	t.Helper()
+	tracer, p := inBubble(t, newBackend(true), tracing.WithSpool(dir, spoolBytes), tracing.WithBatchSpans(10))
+	endNumbered(tracer, 0, 10*batches)
+	shutdown(t, p)
+}
+
+// A replay in halves of which one never returns counts as a whole, or not at all, whatever became of the
+// other half.
+func TestAbandonedHalfOfAReplay(t *testing.T) {
+	t.Parallel()
+	for name, first := range map[string]error{"the first was delivered": nil, "the first has to wait": errAway} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				dir, release := t.TempDir(), make(chan struct{})
+				leaveBehind(t, dir, 1)
+				b := &backend{}
+				b.send = func(_ context.Context, names []string) error {
+					switch {
+					case len(names) > 5:
+						return &tracing.ExportError{Err: errBackend, TooLarge: true}
+					case names[0] == "0":
+						return first
+					}
+					<-release
+					return nil
+				}
+				_, p := inBubble(t, b, tracing.WithSpool(dir, spoolBytes))
+				time.Sleep(time.Minute)
+				ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+				defer cancel()
+				require.ErrorIs(t, p.Shutdown(ctx), context.DeadlineExceeded)
+				assert.Equal(t, 10, p.Stats().Exporters[0].Spool.Spans)
+				sumsHold(t, p)
+				close(release)
+				synctest.Wait()
+				sumsHold(t, p)
+
+				b = newBackend(false)
+				_, p = inBubble(t, b, tracing.WithSpool(dir, spoolBytes))
+				synctest.Wait()
+				assert.Equal(t, numerals(0, 10), b.got(), "what was not acknowledged comes again")
+				shutdown(t, p)
+				sumsHold(t, p)
+			})
+		})
+	}
+}
+
+// A file of the spool that cannot be opened for a while is read later, without anything having to be spooled
+// before.
+func TestReplayGoesOnAfterATrouble(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		tracer, p := inBubble(t, newBackend(true), tracing.WithSpool(dir, 256<<10), tracing.WithBatchSpans(1))
+		for range 100 { // more than a file
+			endOne(tracer, strings.Repeat("x", 1000))
+		}
+		shutdown(t, p)
+		files, err := filepath.Glob(filepath.Join(dir, "*.spool"))
+		require.NoError(t, err)
+		slices.Sort(files)
+		require.Greater(t, len(files), 3)
+
+		release := make(chan struct{})
+		b := &backend{}
+		b.send = func(ctx context.Context, _ []string) error { return blocked(release)(ctx, nil) }
+		_, p = inBubble(t, b, tracing.WithSpool(dir, 256<<10), tracing.WithBatchSpans(1))
+		synctest.Wait()
+		for _, file := range files[1:] {
+			require.NoError(t, os.Rename(file, file+".away"))
+			require.NoError(t, os.Mkdir(file, 0o700))
+		}
+		close(release)
+		time.Sleep(time.Minute)
+		assert.Positive(t, p.Stats().Exporters[0].Spool.Spans)
+		for _, file := range files[1:] {
+			require.NoError(t, os.Remove(file))
+			require.NoError(t, os.Rename(file+".away", file))
+		}
+		time.Sleep(time.Minute)
+		s := p.Stats().Exporters[0]
+		assert.Zero(t, s.Spool.Spans)
+		assert.EqualValues(t, 100, s.Exported)
+		shutdown(t, p)
+		sumsHold(t, p)
+	})
+}
+
+// A batch of the default size would not fit into a small spool; so it is made smaller.
+func TestBatchesFitIntoTheSpool(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		tracer, p := inBubble(t, newBackend(true), tracing.WithSpool(t.TempDir(), 256<<10), tracing.WithQueueSpans(4096))
+		for range 512 { // 300 KiB
+			endOne(tracer, strings.Repeat("x", 600))
+		}
+		_ = p.ForceFlush(context.Background()) // some find no room
+		_ = p.Shutdown(context.Background())
+		assert.Greater(t, p.Stats().Exporters[0].Spool.Spans, 300, "the spool holds more than half of them")
+		sumsHold(t, p)
+	})
+}
+
+// What is in a directory that somebody removes is lost, and Shutdown says so.
+func TestSpoolDirectoryRemoved(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		dir := filepath.Join(t.TempDir(), "spool")
+		tracer, p := inBubble(t, newBackend(true), tracing.WithSpool(dir, spoolBytes), tracing.WithBatchSpans(1))
+		endNumbered(tracer, 0, 10)
+		synctest.Wait()
+		require.NoError(t, os.RemoveAll(dir))
+		endNumbered(tracer, 10, 20)
+		require.ErrorContains(t, p.Shutdown(context.Background()), "WithSpool")
+		sumsHold(t, p)
+	})
+}
+
+// With neither a disk nor a backend the pipeline waits and does not spin.
+func TestNoBusyLoopWithoutDiskAndBackend(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		dir := filepath.Join(t.TempDir(), "spool")
+		b := newBackend(true)
+		tracer, p := inBubble(t, b, tracing.WithSpool(dir, spoolBytes), tracing.WithBatchSpans(1), tracing.WithWorkers(4))
+		require.NoError(t, os.RemoveAll(dir))
+		require.NoError(t, os.WriteFile(dir, nil, 0o600))
+		endNumbered(tracer, 0, 100)
+		time.Sleep(10 * time.Minute)
+		assert.Less(t, len(b.tried()), 300)
+		assert.Positive(t, len(b.tried()))
+		_ = p.Shutdown(context.Background()) // its error is that of the disk
+		sumsHold(t, p)
+	})
+}
+
+// With a spool that cannot be written the drops are not blamed on the exporter alone.
+func TestDeliveryErrorNamesTheSpool(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		dir := filepath.Join(t.TempDir(), "spool")
+		tracer, p := inBubble(t, newBackend(true), tracing.WithSpool(dir, spoolBytes))
+		require.NoError(t, os.RemoveAll(dir))
+		require.NoError(t, os.WriteFile(dir, nil, 0o600))
+		endNumbered(tracer, 0, 10)
+		err := p.Shutdown(context.Background())
+		require.ErrorIs(t, err, errBackend)
+		require.ErrorContains(t, err, "10 dropped")
+		require.ErrorContains(t, err, dir)
+		sumsHold(t, p)
+	})
+}
+
+// Shutdown with a context that is done: all that waits goes to the spool, and nobody is abandoned.
+func TestShutdownWithADoneContextSpoolsAll(t *testing.T) {
+	t.Parallel()
+	const spans = 50_000
+	b := newBackend(true)
+	p := newProvider(t, quiet(), tracing.WithExporter(b, tracing.WithSpool(t.TempDir(), 1<<30), tracing.WithQueueSpans(spans),
+		tracing.WithQueueBytes(1<<30), tracing.WithBatchDelay(time.Hour)))
+	endNumbered(p.NewTracer("test"), 0, spans)
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	err := p.Shutdown(ctx)
+	if err != nil { // it may have been quick enough
+		assert.NotContains(t, err.Error(), "abandoned")
+	}
+	s := p.Stats().Exporters[0]
+	assert.Zero(t, s.Dropped)
+	assert.Equal(t, spans, s.Spool.Spans)
+	assert.Equal(t, 1, b.shutdowns)
+	sumsHold(t, p)
+}
+
+// A provider that makes no spans leaves the directory alone: another may be using it.
+func TestDisabledProviderDoesNotTouchTheSpool(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "spool")
+	p := newProvider(t, quiet(), withEnv(env{"OTEL_SDK_DISABLED": "true"}),
+		tracing.WithExporter(newBackend(false), tracing.WithSpool(dir, spoolBytes)))
+	endMany(p.NewTracer("test"), 10)
+	shutdown(t, p)
+	assert.NoDirExists(t, dir)
+	_, err := tracing.NewProvider(withEnv(env{"OTEL_SDK_DISABLED": "true"}), tracing.WithExporter(newBackend(false), tracing.WithSpool(dir, 1)))
+	require.ErrorContains(t, err, "WithSpool", "a wrong option is an error all the same")
+}
