@@ -164,7 +164,7 @@ func TestFromEnvironmentReadsTheEnvironment(t *testing.T) {
 	carrier := headers()
 	p.Inject(baggage.ContextWithBaggage(startSpan(t, context.Background(), true), bag), carrier)
 	assert.Equal(t, headers("x-b3-traceid", traceHex, "x-b3-spanid", ownHex, "x-b3-sampled", "1",
-		"x-request-id", traceUUID, "baggage", "tenant=blue"), carrier, "read once")
+		"x-request-id", sampledUUID, "baggage", "tenant=blue"), carrier, "read once")
 }
 
 func ExampleFromEnvironment() {

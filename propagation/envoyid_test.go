@@ -35,4 +35,5 @@ func TestParseRequestIDNamesEveryReason(t *testing.T) {
 	}
 	// The one that this package makes is a random UUID: no Envoy takes it for a sampled one.
 	assert.Equal(t, propagation.RequestIDNoTrace, propagation.ParseRequestID(traceUUID).Reason())
+	assert.Equal(t, propagation.RequestIDSampled, propagation.ParseRequestID(sampledUUID).Reason())
 }

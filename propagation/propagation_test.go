@@ -26,8 +26,9 @@ const (
 	awsRoot      = "Root=1-0af76519-16cd43dd8448eb211c80319c"
 	shortDecimal = "9532127138774266268"
 	spanDecimal  = "13235353014750950193"
-	// The x-request-id that belongs to traceHex.
-	traceUUID = "0af76519-16cd-43dd-8448-eb211c80319c"
+	// The x-request-id that belongs to traceHex, where it is not sampled and where it is.
+	traceUUID   = "0af76519-16cd-43dd-8448-eb211c80319c"
+	sampledUUID = "0af76519-16cd-93dd-8448-eb211c80319c"
 )
 
 // writtenFormats lists all formats that have a writer.

@@ -229,7 +229,7 @@ func TestInjectNothing(t *testing.T) {
 	t.Parallel()
 	p := newPropagator(t, propagation.Config{Inject: []string{}})
 	ctx := startSpan(t, context.Background(), true)
-	assert.Equal(t, headers("x-request-id", traceUUID), inject(ctx, p))
+	assert.Equal(t, headers("x-request-id", sampledUUID), inject(ctx, p))
 }
 
 func TestInjectClears(t *testing.T) {
@@ -239,7 +239,7 @@ func TestInjectClears(t *testing.T) {
 
 	carrier := headers(old...)
 	p.Inject(startSpan(t, context.Background(), true), carrier)
-	assert.Equal(t, headers("traceparent", "00-"+traceHex+"-"+ownHex+"-01", "x-b3-sampled", "1", "x-request-id", traceUUID), carrier)
+	assert.Equal(t, headers("traceparent", "00-"+traceHex+"-"+ownHex+"-01", "x-b3-sampled", "1", "x-request-id", sampledUUID), carrier)
 
 	carrier = headers(old...)
 	p.Inject(context.Background(), carrier)
@@ -279,12 +279,12 @@ func TestRequestID(t *testing.T) {
 		{"arrived with the trace", append(traceparent, "x-request-id", "125a4afb-6f55-94ba-ad80-413f09f48a28"), true, "125a4afb-6f55-94ba-ad80-413f09f48a28"},
 		{"arrived alone", []string{"x-request-id", " any text,\twhatever "}, true, " any text,\twhatever "},
 		{"arrived, no span", []string{"x-request-id", "id"}, false, "id"},
-		{"made for a trace that starts here", nil, true, traceUUID},
-		{"made for one that a decision started", []string{"b3", "1"}, true, traceUUID},
+		{"made for a trace that starts here", nil, true, sampledUUID},
+		{"made for one that a decision started", []string{"b3", "1"}, true, sampledUUID},
 		{"not made for a trace that arrived", traceparent, true, ""},
 		{"not made for a trace that is forwarded", traceparent, false, ""},
 		{"not made without a trace", nil, false, ""},
-		{"malformed is none", []string{"x-request-id", "a\r\nb: c"}, true, traceUUID},
+		{"malformed is none", []string{"x-request-id", "a\r\nb: c"}, true, sampledUUID},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

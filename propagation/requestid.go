@@ -26,7 +26,7 @@ func RequestIDFromContext(ctx context.Context) string {
 		return ""
 	}
 	var buf [uuidLen]byte
-	return string(appendUUID(buf[:0], sc.TraceID()))
+	return string(appendUUID(buf[:0], sc.TraceID(), sc.IsSampled()))
 }
 
 // maxCorrelation bounds each of these headers, in bytes. Real ones have 32 or 36.
@@ -129,9 +129,13 @@ func sameTrace(sc *trace.SpanContext, r *arrival) bool {
 	return r != nil && r.TraceID == sc.TraceID()
 }
 
-// appendUUID appends the version 4 UUID made of a trace id.
-func appendUUID(dst []byte, id trace.TraceID) []byte {
+// appendUUID appends the UUID made of a trace id, as Envoy would write it: what is the version in the UUIDs of
+// others is its answer to whether the trace is sampled, so that the Envoys that follow keep it.
+func appendUUID(dst []byte, id trace.TraceID, sampled bool) []byte {
 	id[6] = id[6]&0x0f | 0x40
+	if sampled {
+		id[6] = id[6]&0x0f | 0x90
+	}
 	id[8] = id[8]&0x3f | 0x80
 	dst = append(appendHex(dst, id[0:4]), '-')
 	dst = append(appendHex(dst, id[4:6]), '-')

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/spandrel-go/spandrel/propagation"
 )
@@ -37,6 +38,27 @@ func TestCorrelationHeadersTravelOn(t *testing.T) {
 		assert.Equal(t, headers(sent...), inject(ctx, p), name)
 		assert.Equal(t, headers(sent...), inject(startSpan(t, ctx, true), p), name)
 		assert.Zero(t, p.Stats(), name)
+	}
+}
+
+// What we make is what Envoy's own extension would: a UUID that says whether the trace is sampled, with the same
+// number for both, and the same in all calls of a trace.
+func TestOwnRequestIDSaysWhatWasDecided(t *testing.T) {
+	t.Parallel()
+	p := newPropagator(t, propagation.Config{})
+	for sampled, want := range map[bool]string{false: traceUUID, true: sampledUUID} {
+		ctx := startSpan(t, context.Background(), sampled)
+		child := trace.ContextWithSpanContext(ctx, trace.SpanContextFromContext(ctx).WithSpanID(spanID(t, parentHex)))
+		for _, ctx := range []context.Context{ctx, child} {
+			assert.Equal(t, want, inject(ctx, p).Get("x-request-id"))
+			assert.Equal(t, want, propagation.RequestIDFromContext(ctx))
+		}
+		id := propagation.ParseRequestID(want)
+		assert.Equal(t, sampled, id.Reason().Traced())
+		number, ok := id.Number()
+		assert.True(t, ok)
+		assert.EqualValues(t, 0x0af76519, number)
+		assert.Regexp(t, "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$", want)
 	}
 }
 

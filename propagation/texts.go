@@ -132,7 +132,7 @@ func (t *texts) renderInto(b []byte, out *outgoing, set formatSet, requestID boo
 	}
 	t.ends[partGCP] = uint16(len(b))
 	if requestID {
-		b = appendUUID(b, out.traceID)
+		b = appendUUID(b, out.traceID, out.decision == Accept)
 	}
 	t.ends[partRequestID] = uint16(len(b))
 	if set.has(formatW3C) {

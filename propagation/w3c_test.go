@@ -129,7 +129,8 @@ func TestW3CWrites(t *testing.T) {
 				TraceID: traceID(t, traceHex), SpanID: spanID(t, ownHex), TraceFlags: tt.flags, TraceState: tt.state,
 			}))
 			got := inject(ctx, p)
-			assert.Equal(t, []string{traceUUID}, got["X-Request-Id"])
+			want := map[bool]string{false: traceUUID, true: sampledUUID}[tt.flags.IsSampled()]
+			assert.Equal(t, []string{want}, got["X-Request-Id"])
 			delete(got, "X-Request-Id")
 			assert.Equal(t, carrierOf(tt.want), got)
 		})
@@ -164,7 +165,7 @@ func TestFlagsInEveryFormat(t *testing.T) {
 				"b3", traceHex+"-"+ownHex+"-"+tt.sampled,
 				"uber-trace-id", traceHex+":"+ownHex+":0:0"+tt.sampled,
 				"ot-tracer-traceid", shortHex, "ot-tracer-spanid", ownHex, "ot-tracer-sampled", tt.sampled,
-				"x-request-id", traceUUID,
+				"x-request-id", map[string]string{"0": traceUUID, "1": sampledUUID}[tt.sampled],
 			), got)
 			for format, flags := range map[string]trace.TraceFlags{
 				"w3c": tt.flags & 0x03, "b3": tt.flags & 0x01, "jaeger": tt.flags & 0x01, "ot": tt.flags & 0x01,

@@ -33,9 +33,6 @@ type setup struct {
 	read    func(testing.TB, http.Header) ids
 	shared  bool // whether the inbound span has the id of the client's
 	zipkin  bool // whether spans go to a real Zipkin, else to a receiver
-	// both says that Envoy samples only what its caller and its own rate want sampled; otherwise its caller
-	// decides alone.
-	both bool
 	// dropped says that Envoy reports spans that are not sampled, too, for the agent to drop.
 	dropped bool
 }
@@ -305,8 +302,8 @@ func of(r *tracetest.Recorder, traceID string) []*tracing.SpanData {
 func (c *chain) sampled(k call) bool {
 	own := k.inbound == 100
 	switch k.caller {
-	case accepts:
-		return own || !c.both
+	case accepts: // OpenTelemetry's tracer asks x-request-id as well, and the client's says so
+		return true
 	case denies:
 		return false
 	default:
@@ -342,18 +339,18 @@ func (c *chain) check(t testing.TB, k call) {
 	}
 }
 
-// checkRequestID checks that x-request-id is at each hop what the first Envoy made of it.
+// checkRequestID checks that x-request-id is at each hop what the first Envoy made of it, or the client before it.
 func (c *chain) checkRequestID(t testing.TB, k call) {
 	t.Helper()
 	id := k.serviceIn.Get("x-request-id")
 	assert.Len(t, id, 36)
 	reason := propagation.RequestIDNoTrace
-	if k.inbound == 100 {
+	if k.inbound == 100 || k.caller == accepts {
 		reason = propagation.RequestIDSampled
 	}
 	assert.Equal(t, reason, propagation.ParseRequestID(id).Reason())
 	assert.Equal(t, []string{id}, k.serviceOut.Values("x-request-id"))
-	if k.inbound == k.outbound || k.inbound == 100 {
+	if k.inbound == k.outbound || reason == propagation.RequestIDSampled {
 		assert.Equal(t, []string{id}, k.leafIn.Values("x-request-id"))
 		return
 	}

@@ -31,7 +31,7 @@ func setups() []setup {
 		{name: "zipkin, b3 header", tracer: envoy.ZipkinUnshared, client: b3Single, service: b3Single, read: readB3, zipkin: true},
 		{name: "zipkin, W3C as well", tracer: envoy.ZipkinW3C, read: readW3C, zipkin: true},
 		{name: "zipkin, zero config", tracer: envoy.ZipkinUnshared, read: readB3, zipkin: true},
-		{name: "opentelemetry", tracer: envoy.OpenTelemetry, read: readW3C, both: true},
+		{name: "opentelemetry", tracer: envoy.OpenTelemetry, read: readW3C},
 		{name: "datadog", tracer: envoy.Datadog, client: datadog, service: datadog, read: readDatadog, dropped: true},
 		{name: "datadog, W3C alone", tracer: envoy.Datadog, client: w3c, service: w3c, read: readW3C, dropped: true},
 	}
