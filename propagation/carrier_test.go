@@ -4,6 +4,7 @@ package propagation_test
 
 import (
 	"context"
+	"maps"
 	"net/http"
 	"slices"
 	"testing"
@@ -74,6 +75,43 @@ func TestValuesOfOneInjectAreIndependent(t *testing.T) {
 	for name, values := range before {
 		assert.Equal(t, append(values, "more"), h[name])
 	}
+}
+
+// A map knows a header under one name. Another case is another header, which is left alone.
+func TestNamesInAnotherCaseAreOtherHeaders(t *testing.T) {
+	t.Parallel()
+	p := newPropagator(t, propagation.Config{Extract: everyFormat, Inject: []string{"w3c", "b3"}, Clear: []string{"x-old"}})
+	theirs, ours := "00-"+traceHex+"-"+parentHex+"-00", "00-"+traceHex+"-"+spanHex+"-01"
+	for _, tt := range []struct {
+		name    string
+		carrier func(map[string][]string) otelprop.TextMapCarrier
+		others  map[string][]string
+	}{
+		{
+			"Traceparent", func(m map[string][]string) otelprop.TextMapCarrier { return otelprop.HeaderCarrier(m) },
+			map[string][]string{"traceparent": {theirs}, "TRACEPARENT": {theirs}, "x-b3-flags": {"1"}, "x-old": {"kept"}},
+		},
+		{
+			"traceparent", func(m map[string][]string) otelprop.TextMapCarrier { return propagation.MetadataCarrier(m) },
+			map[string][]string{"Traceparent": {theirs}, "TRACEPARENT": {theirs}, "X-B3-Flags": {"1"}, "X-Old": {"kept"}},
+		},
+	} {
+		assert.Zero(t, extract(p, tt.carrier(tt.others)), "alone they are nothing")
+
+		m := maps.Clone(tt.others)
+		m[tt.name] = []string{ours}
+		r := extract(p, tt.carrier(m))
+		assert.Equal(t, spanHex, r.SpanContext.SpanID().String(), tt.name)
+		assert.False(t, r.Debug, tt.name)
+
+		p.Inject(p.Extract(context.Background(), tt.carrier(m)), tt.carrier(m))
+		assert.Equal(t, []string{ours}, m[tt.name])
+		assert.Len(t, m, len(tt.others)+4, "traceparent and x-b3-*")
+		for name, values := range tt.others {
+			assert.Equal(t, values, m[name], name)
+		}
+	}
+	assert.Empty(t, p.Stats().Malformed)
 }
 
 func TestNilCarriers(t *testing.T) {

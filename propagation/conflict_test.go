@@ -4,6 +4,7 @@ package propagation_test
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"testing"
 	"testing/synctest"
@@ -268,6 +269,39 @@ func TestDebugOfAnotherFormatDoesNotTurnADeny(t *testing.T) {
 	assert.Equal(t, propagation.Deny, r.Decision)
 	assert.False(t, r.Debug)
 	assert.False(t, sc.IsSampled())
+}
+
+// A decision without ids beside the ids of another format is not one about their trace, in either order, and
+// does not travel on.
+func TestDecisionBesideTheIDsOfAnotherFormatDoesNotCount(t *testing.T) {
+	t.Parallel()
+	for _, order := range [][]string{nil, {"w3c", "b3"}, {"b3", "w3c"}} {
+		p, err := propagation.New(propagation.Config{Extract: order, Inject: []string{"w3c", "b3"}})
+		require.NoError(t, err)
+		for flags, want := range map[string]propagation.Decision{"00": propagation.Deny, "01": propagation.Accept} {
+			traceparent := "00-" + clientTrace + "-" + clientSpan + "-" + flags
+			for name, values := range map[string][]string{"x-b3-flags": {"1"}, "x-b3-sampled": {"0", "1"}, "b3": {"0", "1", "d"}} {
+				for _, value := range values {
+					what := fmt.Sprint(order, flags, name, value)
+					headers := map[string]string{"traceparent": traceparent, name: value}
+					r, sc := arrive(t, p, headers)
+					assert.Equal(t, want, r.Decision, what)
+					assert.False(t, r.Debug, what)
+					assert.Equal(t, "w3c", r.Format, what)
+					assert.Equal(t, want == propagation.Accept, sc.IsSampled(), what)
+
+					copied := otelprop.HeaderCarrier{}
+					for name, value := range headers {
+						copied.Set(name, value)
+					}
+					p.Inject(p.Extract(context.Background(), copied), copied)
+					assert.Equal(t, otelprop.HeaderCarrier{
+						"Traceparent": {traceparent}, "X-B3-Traceid": {clientTrace}, "X-B3-Spanid": {clientSpan}, "X-B3-Sampled": {flags[1:]},
+					}, copied, what)
+				}
+			}
+		}
+	}
 }
 
 // A proxy that knows only x-b3-*, such as older Envoys, makes a child there and passes the b3 header on as it came.

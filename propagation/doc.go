@@ -82,6 +82,11 @@
 // another one names is the caller's. Kong Gateway's default configuration is known: behind it the zero
 // Config joins Kong's x-b3-* and links the client's traceparent (docs/adr/0006).
 //
+// A decision without ids, such as x-b3-flags: 1, which people set by hand, says nothing of the trace that
+// another format names: whoever made those ids has decided. Envoy and Datadog's libraries do not read that
+// header at all, and Kong stops at the first format in its order; B3 knows of no other format. Inject removes
+// it where it writes B3.
+//
 // How far a caller is to be trusted is a matter of the listener ([TrustPolicy]); how many traces a second
 // callers may force to be sampled, of [WithForcedSamplingLimit].
 //
@@ -109,6 +114,11 @@
 // Clear does nothing, and old headers of a format that is written stay. Two traceparent headers, which
 // only a HeaderCarrier, a MetadataCarrier or a carrier with a Values method can show, are malformed;
 // several tracestate headers are one list.
+//
+// In these two maps a name in another case, such as traceparent in an http.Header, is that of another header:
+// it is neither read, nor replaced, nor removed. No server of net/http or gRPC hands one out, and only a direct
+// assignment to the map makes one. An HTTP client sends it beside ours: two traceparent headers then, which
+// break the trace.
 //
 // # Concurrency, errors, cost
 //
