@@ -117,7 +117,9 @@ func (pl *pipeline) shutdown(ctx context.Context) error {
 	} else {
 		errs = append(errs, bounded(ctx, "Shutdown of the exporter", pl.exporter.Shutdown))
 	}
-	errs = append(errs, pl.closeSpool())
+	if pl.spool != nil {
+		errs = append(errs, boundedBy(ctx, spoolTime, "closing the spool", func(context.Context) error { return pl.closeSpool() }))
+	}
 	if dropped := pl.stats().Dropped; dropped.Sum() > 0 {
 		_ = bounded(ctx, "the logger", func(context.Context) error { // foreign code too
 			pl.health.logger.Warn("spandrel: spans were dropped", "exporter", pl.health.name, "dropped", dropped)
@@ -178,6 +180,11 @@ func within(done <-chan struct{}, d time.Duration) bool {
 // bounded calls f, foreign code, and returns when it does or, if it ignores ctx, soon after that is
 // done; then f is left behind. A panic in f becomes an error.
 func bounded(ctx context.Context, what string, f func(context.Context) error) error {
+	return boundedBy(ctx, shutdownGrace, what, f)
+}
+
+// boundedBy is bounded with the time that f has when ctx is done.
+func boundedBy(ctx context.Context, grace time.Duration, what string, f func(context.Context) error) error {
 	var err error
 	done := make(chan struct{})
 	go func() {
@@ -189,7 +196,7 @@ func bounded(ctx context.Context, what string, f func(context.Context) error) er
 		}()
 		err = f(ctx)
 	}()
-	if await(done, ctx.Done()) || within(done, shutdownGrace) {
+	if await(done, ctx.Done()) || within(done, grace) {
 		return err
 	}
 	return fmt.Errorf("tracing: %s: %w: %w", what, errAbandoned, ctx.Err())

@@ -16,9 +16,10 @@
 // SIGKILL too, loses none. The batch that was being appended meanwhile is there whole, or it is cut off
 // when the directory is opened again, and counted.
 //
-// A power cut or a crash of the operating system may cost the batches of the newest file, whose size is
-// MaxBytes/16, at most 16 MiB, or that of a larger batch that stands alone in it: a file is synced when it
-// is full and in Close, and the directory with it. It is not synced when a file is made or deleted: one
+// A power cut or a crash of the operating system may cost the batches of the newest three files, whose size
+// is MaxBytes/16, at most 16 MiB, or that of a larger batch that stands alone in one: a file is synced when it
+// is full, in a goroutine that is there while it is needed, and in Close, and the directory with it. Append
+// waits only where two files are to be synced before its own. It is not synced when a file is made or deleted: one
 // whose name a power cut takes away was not synced either, and one that it brings back is replayed.
 //
 // Acknowledgements are given to the operating system by Ack, in any order, and are not synced: a power
@@ -74,7 +75,7 @@
 // # Concurrency and cost
 //
 // All methods are safe for concurrent use, by one lock that is held while files are read and written, but
-// for Stats, which never waits for a file. Append is one write, plus a sync and a new file when the newest
-// one is full; Take is two reads and copies nothing else; Ack is one write of 4 bytes. BenchmarkAppend and
+// for Stats, which never waits for a file. Append is one write, plus a new file when the newest one is full;
+// Take is two reads and copies nothing else; Ack is one write of 4 bytes. BenchmarkAppend and
 // BenchmarkTake have the numbers.
 package spool

@@ -80,13 +80,13 @@ type Spool struct {
 	mu      sync.Mutex // guards all below, and what is in the directory
 	closed  bool
 	lock    io.Closer
+	syncs   *syncer // has a lock of its own
 	nextSeq uint64
 	segs    []*segment // by age, the oldest first
 	active  *segment   // the one of them that frames are appended to; nil: a new one is to be made
 	stuck   []*segment // files that could not be deleted
 	buf     []byte     // for the frame of Append
 	stats   Stats
-	syncErr error // the first
 
 	shownMu sync.Mutex // guards shown
 	shown   Stats      // stats, for readers that must not wait for the disk
@@ -112,7 +112,7 @@ func Open(c Config) (*Spool, error) {
 	}
 	s := &Spool{
 		dir: dir, format: c.Format, maxBytes: c.MaxBytes, segmentBytes: min(c.MaxBytes/16, maxSegment),
-		write: (*os.File).WriteAt, lock: lock,
+		write: (*os.File).WriteAt, lock: lock, syncs: newSyncer(dir),
 	}
 	if err := s.recover(); err != nil {
 		_ = lock.Close() // nothing was written
@@ -232,7 +232,7 @@ func (s *Spool) cut(g *segment, n int64) {
 	s.finish()
 }
 
-// finish syncs the active file and the directory. The next frame needs a new file. Needs s.mu.
+// finish has the active file and the directory synced. The next frame needs a new file. Needs s.mu.
 func (s *Spool) finish() {
 	g := s.active
 	if g == nil {
@@ -240,14 +240,11 @@ func (s *Spool) finish() {
 	}
 	s.active = nil
 	f, err := g.open() // one that a killed process wrote to may not have been synced either
-	if err == nil {
-		err = f.Sync()
-	}
-	if err == nil {
-		err = syncDir(s.dir)
-	}
-	if s.syncErr == nil {
-		s.syncErr = err
+	if err != nil {
+		s.syncs.fail(err)
+	} else {
+		g.file = nil // it is the syncer's; whoever needs it opens it again
+		s.syncs.add(f)
 	}
 	s.tidy(g)
 }
@@ -414,7 +411,7 @@ func (s *Spool) Close() error {
 	}
 	s.buf = nil
 	// Not finished by the active file: the names of those that were deleted since.
-	err := errors.Join(s.syncErr, syncDir(s.dir), s.lock.Close())
+	err := errors.Join(s.syncs.wait(), syncDir(s.dir), s.lock.Close())
 	if err != nil {
 		return fmt.Errorf("spool: %w", err)
 	}
