@@ -339,9 +339,10 @@ func positiveDuration(option string, d time.Duration, set func(*pipelineConfig))
 }
 
 // WithQueueSpans bounds the ended spans that wait for the exporter and, for one that encodes, again those
-// that are encoded and wait for the backend: the pipeline holds at most twice n, and the batch that is
-// being made and those that are being sent. When the queue is full, new spans are dropped and counted, or
-// what [WithDropOldest] and [WithQueueWait] say; encoded ones go to the spool, if there is one. n must be positive. Without this option
+// that are encoded and wait for the backend: the pipeline holds at most twice n, what it has just taken
+// out of the queue (up to 64 hand-overs), the batch that is being made and those that are being sent. When
+// the queue is full, new spans are dropped and counted, or what [WithDropOldest] and [WithQueueWait] say;
+// encoded ones go to the spool, if there is one. n must be positive. Without this option
 // [DefaultQueueSpans] may wait, and those that are encoded are bounded in bytes only ([WithQueueBytes]).
 func WithQueueSpans(n int) PipelineOption {
 	return positive("WithQueueSpans", n, func(c *pipelineConfig) { c.queueSpans, c.encodedSpans = n, n })

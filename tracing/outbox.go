@@ -5,6 +5,7 @@ package tracing
 import (
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -13,6 +14,7 @@ import (
 type outbox struct {
 	maxSpans, maxBytes int
 	wake               chan struct{} // capacity 1; put and get send, a sender receives
+	refuses            atomic.Bool   // there was no room for the newest batch, and none has left since
 
 	mu      sync.Mutex // guards all below
 	list    []*batch
@@ -55,6 +57,7 @@ func (o *outbox) putBounded(b *batch, d time.Duration, stop <-chan struct{}) boo
 	o.mu.Lock()
 	for len(o.list) > 0 && (o.bytes+len(b.data) > o.maxBytes || o.spans+b.spans > o.maxSpans) {
 		if d == 0 {
+			o.refuses.Store(true)
 			o.mu.Unlock()
 			return false
 		}
@@ -156,6 +159,7 @@ func (o *outbox) tryGet() (b *batch, closed bool) {
 		o.spans -= b.spans
 		o.bytes -= len(b.data)
 		o.busy = append(o.busy, b.number)
+		o.refuses.Store(false)
 		if o.room != nil {
 			close(o.room)
 			o.room = nil

@@ -249,6 +249,9 @@ func (pl *pipeline) drain(n int, wait time.Duration) {
 			case pl.ctx.Err() != nil && pl.spool == nil: // Shutdown's time is up
 				pl.resolve(&pl.atEnd, b.spans)
 				b.release()
+			case wait == 0 && pl.spool == nil && !pl.cfg.dropOldest && pl.outbox.refuses.Load():
+				pl.resolve(&pl.queueFull, b.spans) // it need not be encoded to be dropped
+				b.release()
 			case pl.encoder != nil:
 				pl.encode(b, wait)
 			default:
