@@ -495,6 +495,7 @@ func (pl *pipeline) stats() ExporterStats {
 			Written: pl.written.Load(), Replayed: pl.replayed.Load(),
 		}
 		s.Dropped.SpoolFailed += now.Lost
+		s.Dropped.SpoolFull += now.Shrunk
 	}
 	s.LastErrorSince, s.LastError = pl.health.last()
 	s.WaitingBytes = pl.outbox.size()

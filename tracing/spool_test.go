@@ -458,3 +458,21 @@ func TestDeliveryErrorUnwraps(t *testing.T) {
 	err.Err = errors.Join(context.DeadlineExceeded, errBackend)
 	assert.NotContains(t, err.Error(), "\n", "one line")
 }
+
+// A spool that is given less room than it had drops its oldest, for want of room.
+func TestSpoolThatIsMadeSmaller(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	p := newProvider(t, quiet(), tracing.WithExporter(newBackend(true), tracing.WithSpool(dir, 4<<20), tracing.WithBatchSpans(1)))
+	for range 40 {
+		endOne(p.NewTracer("test"), strings.Repeat("x", 30<<10))
+	}
+	shutdown(t, p)
+	p = newProvider(t, quiet(), tracing.WithExporter(newBackend(true), tracing.WithSpool(dir, 256<<10)))
+	s := p.Stats().Exporters[0]
+	assert.EqualValues(t, 40, s.Spool.Recovered)
+	assert.Positive(t, s.Dropped.SpoolFull)
+	assert.Equal(t, s.Dropped.SpoolFull, s.Dropped.Sum())
+	shutdown(t, p)
+	sumsHold(t, p)
+}

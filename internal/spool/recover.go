@@ -42,11 +42,11 @@ func (s *Spool) recover() error {
 	// MaxBytes may have been larger. One file that is too large alone goes first, or all others would.
 	for _, g := range slices.Clone(s.segs) {
 		if g.bytes > s.maxBytes {
-			s.stats.Lost += uint64(s.drop(g))
+			s.stats.Shrunk += uint64(s.drop(g))
 		}
 	}
 	for len(s.segs) > 0 && s.stats.Bytes > s.maxBytes {
-		s.stats.Lost += uint64(s.drop(s.segs[0]))
+		s.stats.Shrunk += uint64(s.drop(s.segs[0]))
 	}
 	return nil
 }

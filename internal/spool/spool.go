@@ -64,9 +64,9 @@ type Stats struct {
 	Bytes     int64  // of all files
 	Recovered uint64 // spans that waited at Open
 	Damaged   uint64 // damaged or torn places, and files of another format, found by Open or Take
-	// Lost counts spans that waited and are lost without a method having returned their number: Take
-	// found them damaged, or Open dropped them because MaxBytes had become smaller.
-	Lost uint64
+	// Lost counts spans that waited and were found damaged by Take, Shrunk those that Open dropped because
+	// MaxBytes had become smaller: they are lost without a method having returned their number.
+	Lost, Shrunk uint64
 }
 
 // Spool is a bounded directory of batches. All methods are safe for concurrent use.

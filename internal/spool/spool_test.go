@@ -406,7 +406,7 @@ func TestMaxBytesBecomesSmaller(t *testing.T) {
 
 	s = open(t, dir)
 	stats := s.Stats()
-	assert.Equal(t, spool.Stats{Spans: 4, Bytes: bytesIn(t, dir), Recovered: 26, Lost: 22}, stats)
+	assert.Equal(t, spool.Stats{Spans: 4, Bytes: bytesIn(t, dir), Recovered: 26, Shrunk: 22}, stats)
 	assert.LessOrEqual(t, stats.Bytes, int64(spool.MinBytes))
 	for i, b := range drain(s) {
 		assert.Equal(t, show(batchOf(16+i, 1, 50000)), show(b))
