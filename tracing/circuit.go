@@ -29,7 +29,7 @@ type circuit struct {
 	until      time.Time  // when the pause ends; zero: closed
 	pause      time.Duration
 	probing    bool      // a probe is under way
-	answeredAt time.Time // when a call was last answered
+	answeredAt time.Time // when a call was last answered that began after the last opening
 	stopping   bool      // no pauses any more: a failure is final
 	dead       bool      // no calls any more
 	changed    chan struct{}
@@ -114,15 +114,18 @@ func (c *circuit) holds(t ticket) bool {
 func (c *circuit) answered(t ticket) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if t != c.opened {
+		return
+	}
 	c.answeredAt = time.Now()
-	if t != c.opened || c.until.IsZero() {
+	if c.until.IsZero() {
 		return
 	}
 	c.failures, c.until, c.pause, c.probing = 0, time.Time{}, 0, false
 	c.tell()
 }
 
-// answeredSince reports whether a call has been answered since then.
+// answeredSince reports whether a call has been answered since then that began after the last opening.
 func (c *circuit) answeredSince(then time.Time) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

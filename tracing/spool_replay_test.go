@@ -249,3 +249,37 @@ func TestDisabledProviderDoesNotTouchTheSpool(t *testing.T) {
 	_, err := tracing.NewProvider(withEnv(env{"OTEL_SDK_DISABLED": "true"}), tracing.WithExporter(newBackend(false), tracing.WithSpool(dir, 1)))
 	require.ErrorContains(t, err, "WithSpool", "a wrong option is an error all the same")
 }
+
+// The spool of a backend that is away for an hour is replayed whole, also where a call that was under way
+// at the beginning is answered later.
+func TestReplayOutlastsAnOutage(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		dir, begin := t.TempDir(), time.Now()
+		leaveBehind(t, dir, 10)
+		b := &backend{}
+		b.send = func(_ context.Context, names []string) error {
+			switch {
+			case names[0] == "slow":
+				time.Sleep(5 * time.Second)
+			case time.Since(begin) < time.Hour:
+				time.Sleep(time.Second)
+				return errAway
+			}
+			return nil
+		}
+		tracer, p := inBubble(t, b, tracing.WithSpool(dir, spoolBytes), tracing.WithWorkers(2), tracing.WithBatchSpans(1))
+		endOne(tracer, "slow")
+		for time.Since(begin) < time.Hour+time.Minute {
+			endOne(tracer, "live")
+			time.Sleep(10 * time.Second)
+		}
+		s := p.Stats().Exporters[0]
+		assert.Zero(t, s.Dropped)
+		assert.Zero(t, s.Spool.Spans)
+		got := slices.DeleteFunc(b.got(), func(name string) bool { return name == "live" || name == "slow" })
+		assert.Equal(t, numerals(0, 100), got, "in order")
+		shutdown(t, p)
+		sumsHold(t, p)
+	})
+}

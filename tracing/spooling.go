@@ -105,7 +105,7 @@ const (
 	// file that cannot be opened now may be opened later.
 	replayEvery = retryMax
 	// suspectAfter is how long a batch of the spool may fail before others get the chance to show that
-	// it is not the backend's fault.
+	// it is not the backend's fault, and then how long it may fail while others are answered.
 	suspectAfter = time.Minute
 )
 
@@ -138,9 +138,11 @@ func (s *sender) replay() {
 func (s *sender) replayEntry() {
 	pl, e := s.pl, s.entry
 	s.failing = time.Time{}
+	var last, blamed time.Time // when e failed last, and first although others were answered in between
 	for {
 		s.fates, s.left, s.undone, s.todo = s.fates[:0], s.left[:0], false, len(e.Ends)
 		s.deliver(EncodedBatch{Resource: e.Resource, data: e.Data, ends: e.Ends})
+		now := time.Now()
 		switch {
 		case !s.undone:
 			s.commit()
@@ -149,13 +151,17 @@ func (s *sender) replayEntry() {
 			pl.spoolFull.Add(uint64(pl.spool.Return(e)))
 			return
 		case s.failing.IsZero():
-			s.failing = time.Now()
-		case s.suspect() && pl.circuit.answeredSince(s.failing):
+			s.failing = now
+		case !pl.circuit.answeredSince(last): // it may be the backend's fault
+		case blamed.IsZero():
+			blamed = now
+		case now.Sub(blamed) >= suspectAfter:
 			// The backend takes others and not this one, which keeps all behind it waiting.
 			s.settle(&pl.failed, len(e.Ends))
 			s.commit()
 			return
 		}
+		last = now
 	}
 }
 
