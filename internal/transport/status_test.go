@@ -74,6 +74,7 @@ func TestParseURL(t *testing.T) {
 		require.NoError(t, err, raw)
 		assert.Equal(t, raw, u.String())
 	}
+	const notValid = "not valid; in user information /, ?, # and % are written as %2F, %3F, %23 and %25"
 	tests := []struct{ name, raw, want string }{
 		{"no scheme", "zipkin:9411/api", `url "zipkin:9411/api": scheme must be http or https`},
 		{"neither scheme nor port", "zipkin", `url "zipkin": scheme must be http or https`},
@@ -83,6 +84,17 @@ func TestParseURL(t *testing.T) {
 		{"port is no number", "http://zipkin:port/", `url "http://zipkin:port/": invalid port ":port" after host`},
 		{"secrets are not shown", "ftp://user:secret@zipkin/api?key=secret#secret", `url "ftp://zipkin/api": scheme must be http or https`},
 		{"secrets of an invalid url are not shown", "http://user:se\x00cret@zipkin/api?key=secret", `url "http://zipkin/api": net/url: invalid control character in URL`},
+		{"password with a question mark", "http://user:se?cret@zipkin/api", `url "http://...": ` + notValid},
+		{"password with a number sign", "http://user:se#cret@zipkin/api", `url "http://...": ` + notValid},
+		{"password with a slash", "http://user:se/cret@zipkin/api", `url "http://zipkin/api": ` + notValid},
+		{"password with a percent sign", "http://user:se%xxcret@zipkin/api", `url "http://zipkin/api": ` + notValid},
+		{"at sign in the query of an invalid url", "http://zip kin/?key=sec@ret", `url "http://...": ` + notValid},
+		{"fragment of an invalid url", "http://zip kin/api#secret", `url "http://zip kin/api": invalid character " " in host name`},
+		{"forgotten scheme", "user:secret@zipkin:9411/api", `url "zipkin:9411/api": scheme must be http or https`},
+		{"forgotten slashes", "http:user:secret@zipkin", `url "zipkin": no host`},
+		{"forgotten slash", "http:/user:secret@zipkin/api", `url "zipkin/api": no host`},
+		{"forgotten colon", "http//user:secret@zipkin/api", `url "zipkin/api": scheme must be http or https`},
+		{"user information alone", "http://user:secret@", `url "http://": no host`},
 		{"user information without scheme", "user:se\x00cret@zipkin", `url "zipkin": net/url: invalid control character in URL`},
 	}
 	for _, tt := range tests {

@@ -19,6 +19,9 @@ func ParseURL(raw string) (*url.URL, error) {
 		if errors.As(err, &parse) {
 			err = parse.Err // the outer text repeats the URL as it is
 		}
+		if strings.Contains(raw, "@") && strings.Contains(err.Error(), `"`) { // it quotes what may be a password
+			err = errors.New("not valid; in user information /, ?, # and % are written as %2F, %3F, %23 and %25")
+		}
 		return nil, fmt.Errorf("url %q: %w", Redact(raw), err)
 	}
 	if u.Scheme != "http" && u.Scheme != "https" {
@@ -33,17 +36,27 @@ func ParseURL(raw string) (*url.URL, error) {
 // Redact returns a URL, valid or not, without what may be secret: user information, query and
 // fragment.
 func Redact(raw string) string {
-	if u, err := url.Parse(raw); err == nil {
+	// Without a host what looks like a path, or like a scheme, may be user information.
+	if u, err := url.Parse(raw); err == nil && (u.Host != "" || !strings.Contains(raw, "@")) {
 		u.User, u.RawQuery, u.ForceQuery, u.Fragment, u.RawFragment = nil, "", false, "", ""
 		return u.String()
 	}
-	// What stands before the last @ may be a password that made the URL invalid.
-	raw, _, _ = strings.Cut(raw, "?")
 	scheme, rest, found := strings.Cut(raw, "://")
 	if !found {
-		return raw[strings.LastIndexByte(raw, '@')+1:]
+		scheme, rest = "", raw
+	} else {
+		scheme += "://"
 	}
-	return scheme + "://" + rest[strings.LastIndexByte(rest, '@')+1:]
+	// What stands before the last @ may be a password that made the URL invalid.
+	at, end := strings.LastIndexByte(rest, '@'), strings.IndexAny(rest, "?#")
+	switch {
+	case end < 0:
+		return scheme + rest[at+1:]
+	case end < at: // in the password, or the @ is in the query: nobody knows
+		return scheme + "..."
+	default:
+		return scheme + rest[at+1:end]
+	}
 }
 
 // Header makes a header of the given fields, for a [Config]. It refuses what net/http would refuse
