@@ -271,7 +271,8 @@ type overdueSpans struct {
 	n      int
 	name   string // of the oldest of them
 	scope  *Scope
-	age    time.Duration
+	start  int64         // of it too, by the provider's monotonic clock
+	age    time.Duration // when it was found
 	ids    trace.SpanContext
 	logged int64 // when the provider last logged one; 0: never
 }
@@ -318,8 +319,9 @@ func (lt *localTrace) markOverdue(mono int64, o *overdueSpans) {
 		r.overdue = true
 		p.overdue.Add(1)
 		o.n++
-		if o.n == 1 || age > o.age {
-			o.name, o.scope, o.age, o.ids = r.name, r.scope, age, s.SpanContext()
+		// Ages that were found at different times say nothing; r.startMono may have overflowed.
+		if start := mono - int64(age); o.n == 1 || start < o.start {
+			o.name, o.scope, o.start, o.age, o.ids = r.name, r.scope, start, age, s.SpanContext()
 		}
 	})
 }

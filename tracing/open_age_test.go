@@ -143,6 +143,23 @@ func TestOverdueIsLoggedOnceAMinute(t *testing.T) {
 	})
 }
 
+// Of two that were found at different times, the older one may have been younger when it was found.
+func TestOverdueNamesTheOldestOfAMinute(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		tracer, _, logged := leaks(t, time.Minute)
+		tracer.StartSpan(context.Background(), "first")
+		time.Sleep(29 * time.Second)
+		tracer.StartSpan(context.Background(), "older") // found 61 s later
+		time.Sleep(2 * time.Second)
+		tracer.StartSpan(context.Background(), "younger") // found 74 s later
+		time.Sleep(10 * time.Minute)
+		lines := logged()
+		require.Len(t, lines, 2)
+		assert.Equal(t, leakLine("older", "1m1s", 2, 2, 1), lines[1])
+	})
+}
+
 // Spans whose records move in a hand-over in part are not counted again.
 func TestOverdueSpansThatMoveCountOnce(t *testing.T) {
 	t.Parallel()
