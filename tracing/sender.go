@@ -248,13 +248,13 @@ func (s *sender) try(spans int, b EncodedBatch, keep func() bool, f func(context
 		}
 		r = result{fate: failed, said: fail.said}
 		switch {
-		case pl.ctx.Err() != nil: // it may have been Shutdown that has cut it off
-			continue // and is refused
 		case r.said.partial(spans):
 			pl.circuit.answered(t)
 			pl.health.succeeded()
 			pl.health.note(fail.err)
 			return r
+		case pl.ctx.Err() != nil: // it may have been Shutdown that has cut it off
+			continue // and is refused
 		case !r.said.Retryable, r.said.TooLarge && spans > 1:
 			pl.circuit.answered(t)
 			pl.health.failed(fail.err)

@@ -283,3 +283,25 @@ func TestReplayOutlastsAnOutage(t *testing.T) {
 		sumsHold(t, p)
 	})
 }
+
+// A partial success that comes when Shutdown's time is up is one: it is not spooled to be sent once more.
+func TestPartialSuccessAtTheDeadline(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := &backend{}
+		b.send = func(ctx context.Context, _ []string) error {
+			<-ctx.Done()
+			return &tracing.ExportError{Err: errBackend, Rejected: 1}
+		}
+		tracer, p := inBubble(t, b, tracing.WithSpool(t.TempDir(), spoolBytes))
+		endNumbered(tracer, 0, 10)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		require.ErrorIs(t, p.Shutdown(ctx), errBackend)
+		s := p.Stats().Exporters[0]
+		assert.EqualValues(t, 9, s.Exported)
+		assert.Equal(t, tracing.DroppedStats{Rejected: 1}, s.Dropped)
+		assert.Zero(t, s.Spool.Spans)
+		sumsHold(t, p)
+	})
+}
