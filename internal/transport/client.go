@@ -81,6 +81,8 @@ type target struct {
 type connections struct {
 	http  http.Client
 	owned *http.Transport // nil with a client of the user
+	dial  dialFunc        // of owned, before it was watched; nil if it has none
+	open  openConns       // that dial has made
 
 	// mu is held for reading during each request, and for writing while idle connections are closed. net/http
 	// counts a connection as idle a moment before it hands out the answer that came on it: closed in that
@@ -99,19 +101,28 @@ func (c *connections) elsewhere() *connections {
 	if c.owned == nil {
 		return c
 	}
-	return newConnections(c.owned.Clone())
+	owned := c.owned.Clone()
+	owned.DialContext = c.dial
+	return newConnections(owned)
 }
 
 func newConnections(owned *http.Transport) *connections {
-	return &connections{http: http.Client{Transport: owned, CheckRedirect: noRedirect}, owned: owned}
+	c := &connections{http: http.Client{Transport: owned, CheckRedirect: noRedirect}, owned: owned, dial: owned.DialContext}
+	if c.dial != nil {
+		owned.DialContext = c.open.watch(c.dial)
+	}
+	return c
 }
 
 func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
-// closeIdle closes idle connections, unless a request is under way: that one does it at its end.
+// closeIdle closes all connections, unless a request is under way: that one does it at its end.
 func (c *connections) closeIdle() {
 	if c.owned != nil && c.mu.TryLock() {
 		c.owned.CloseIdleConnections()
+		// HTTP/2 counts a connection as used for a moment after the answer has been handed out, and has
+		// just passed it over.
+		c.open.close()
 		c.mu.Unlock()
 	}
 }
