@@ -435,10 +435,11 @@ const spoolBatches = 16
 //
 // maxBytes bounds the directory's size; when it is full, the oldest batches go, counted in
 // [DroppedStats].SpoolFull. It must be at least 256 KiB; a batch has no more than a sixteenth of it. Spans in it are readable for the user that the
-// program runs as, and nobody else.
+// program runs as, and nobody else; on Windows for whoever may read the directory. What an exporter of
+// another encoding ([EncodingNamer]) has left there is deleted, and counted in [SpoolStats].Damaged.
 //
 // What has been written survives the end of the process, however it ends; a crash of the machine may
-// cost what was written in its last seconds. A batch that was sent just before such an end may be sent again
+// cost the newest file, a sixteenth of maxBytes and no more than 16 MiB. A batch that was sent just before such an end may be sent again
 // afterwards. The exporter must encode ([EncodingExporter], as those of this module do). Each exporter
 // needs a directory of its own, and one that another process uses is an error.
 func WithSpool(directory string, maxBytes int64) PipelineOption {

@@ -29,8 +29,9 @@
 //   - otel.sdk.processor.span.processed, {span}: spans that the pipeline is done with. Without error.type
 //     the exporter has had its say, whatever it was; with error.type "queue_full", "shutdown", "spool_full"
 //     or "spool_failed" they were dropped before.
-//   - otel.sdk.exporter.span.inflight, {span}: spans that the exporter is being called with. To try again is
-//     the pipeline's work here: a batch that waits for that is not in flight.
+//   - otel.sdk.exporter.span.inflight, {span}: spans that the exporter is being called with, but for those
+//     that come out of the spool. To try again is the pipeline's work here: a batch that waits for that is not
+//     in flight.
 //   - otel.sdk.exporter.span.exported, {span}: without error.type spans that were delivered; with
 //     error.type "export_failed", "too_large", "rejected" or "abandoned" those that were not, after the
 //     last try. [tracing.DroppedStats] says what these words mean.
