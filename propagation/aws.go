@@ -13,7 +13,8 @@ import (
 //	x-amzn-trace-id: Root=1-<8 digits>-<24 digits>;Parent=<span id>;Sampled=<1, 0 or ?>
 //
 // The fields stand in any order, with spaces around them. A load balancer sends a Root without a Parent
-// where a trace begins: there is no span to join then. A field Self is the load balancer's own. What
+// where a trace begins: there is no span to join then, but the root span that starts here is one of that trace,
+// as with X-Ray's SDKs. A field Self is the load balancer's own. What
 // others put into the header goes on, as X-Ray's SDKs do it: Lineage, by which Lambda finds loops.
 const (
 	awsTraceIDLen = 35
@@ -47,7 +48,8 @@ func (p *Propagator) extractAWS(src *source, in *arrival) {
 		return
 	}
 	f.store(in)
-	if in.HasIDs() && others != "" {
+	in.TraceID, in.TraceIDBits = f.traceID, f.traceIDBits
+	if in.TraceID.IsValid() && others != "" {
 		in.AddExtra().AWSFields = others
 	}
 	in.Format = formatAWS
@@ -120,9 +122,6 @@ func (p *Propagator) parseAWS(s string) (f fields, others string, refused reason
 	if !root && f.hasIDs() {
 		return fields{}, "", reasonIncomplete
 	}
-	if !f.hasIDs() {
-		f = fields{decision: f.decision}
-	}
 	return f, others, reasonNone
 }
 
@@ -157,7 +156,9 @@ func parseAWSDecision(s string) (d Decision, ok bool) {
 func appendAWS(dst []byte, out *outgoing) []byte {
 	dst = appendHex(append(dst, "Root=1-"...), out.traceID[:4])
 	dst = appendHex(append(dst, '-'), out.traceID[4:])
-	dst = appendHex(append(dst, ";Parent="...), out.spanID[:])
+	if out.hasIDs() {
+		dst = appendHex(append(dst, ";Parent="...), out.spanID[:])
+	}
 	switch out.decision {
 	case Accept:
 		dst = append(dst, ";Sampled=1"...)

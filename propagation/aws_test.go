@@ -38,8 +38,10 @@ func TestAWSReads(t *testing.T) {
 		{"what is no field", base + ";x;=y", ids, propagation.Defer, "", ""},
 		{"long field", base + ";a=1;b=" + long + ";c=2", ids, propagation.Defer, "a=1;c=2", "fields"},
 		{"field with a control character", base + ";a=\x01", ids, propagation.Defer, "", "fields"},
-		{"of a load balancer", "Self=1-67891234-12456789abcdef012345678;" + awsRoot, "", propagation.Defer, "", ""},
-		{"decision without a parent", awsRoot + ";Sampled=0;Lineage=a:0", "", propagation.Deny, "", ""},
+		{"of a load balancer", "Self=1-67891234-12456789abcdef012345678;" + awsRoot, traceHex, propagation.Defer, "", ""},
+		{"decision without a parent", awsRoot + ";Sampled=0;Lineage=a:0", traceHex, propagation.Deny, "Lineage=a:0", ""},
+		{"root alone", awsRoot, traceHex, propagation.Defer, "", ""},
+		{"root alone, of zeros", "Root=1-00000000-" + zeros + ";Sampled=1", "", propagation.Defer, "", "zero id"},
 		{"decision alone", "Sampled=1", "", propagation.Accept, "", ""},
 
 		{"keys in lower case", "root=1-0af76519-16cd43dd8448eb211c80319c;sampled=1", "", propagation.Defer, "", ""},
@@ -121,6 +123,19 @@ func TestAWSWrites(t *testing.T) {
 			[]string{"x-amzn-trace-id", awsRoot + ";Parent=" + spanHex + ";Sampled=1"},
 		},
 		{"a decision alone", []string{"x-amzn-trace-id", "Sampled=1"}, false, nil},
+		{
+			"of a load balancer, forwarded",
+			[]string{"x-amzn-trace-id", "Self=1-2-3;" + awsRoot + ";Sampled=?;Lineage=a:0"},
+			false,
+			[]string{"x-amzn-trace-id", awsRoot + ";Lineage=a:0"},
+		},
+		{
+			"of a load balancer, joined",
+			[]string{"x-amzn-trace-id", "Self=1-2-3;" + awsRoot + ";Lineage=a:0"},
+			true,
+			[]string{"x-amzn-trace-id", own + ";Lineage=a:0"},
+		},
+		{"a trace id alone of another format", []string{"x-datadog-trace-id", "1", "x-datadog-origin", "synthetics"}, false, nil},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

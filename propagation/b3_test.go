@@ -120,8 +120,11 @@ func (tt *b3Case) want(t *testing.T) propagation.Remote {
 		return r
 	}
 	parts := strings.Fields(tt.ids)
-	cfg := trace.SpanContextConfig{TraceID: traceID(t, parts[0]), SpanID: spanID(t, parts[1]), Remote: true}
-	if tt.decision == propagation.Accept {
+	cfg := trace.SpanContextConfig{TraceID: traceID(t, parts[0]), Remote: true}
+	if len(parts) > 1 { // else a trace id alone, which has no flags
+		cfg.SpanID = spanID(t, parts[1])
+	}
+	if tt.decision == propagation.Accept && len(parts) > 1 {
 		cfg.TraceFlags = trace.FlagsSampled
 	}
 	r.SpanContext = trace.NewSpanContext(cfg)

@@ -304,6 +304,39 @@ func TestDecisionBesideTheIDsOfAnotherFormatDoesNotCount(t *testing.T) {
 	}
 }
 
+// Without a span that anybody names, the first trace id and the first decision count, whichever format they are in.
+func TestTraceIDsAloneAndDecisionsAlone(t *testing.T) {
+	t.Parallel()
+	const root = "Root=1-0af76519-16cd43dd8448eb211c80319c"
+	for _, tt := range []struct {
+		name     string
+		order    []string
+		headers  map[string]string
+		traceID  string
+		decision propagation.Decision
+		debug    bool
+		format   string
+	}{
+		{"trace id first", []string{"aws", "b3"}, map[string]string{"x-amzn-trace-id": root, "b3": "0"}, clientTrace, propagation.Deny, false, "aws"},
+		{"decision first", []string{"b3", "aws"}, map[string]string{"x-amzn-trace-id": root, "b3": "d"}, clientTrace, propagation.Accept, true, "aws"},
+		{"both decide", []string{"b3", "aws"}, map[string]string{"x-amzn-trace-id": root + ";Sampled=0", "x-b3-sampled": "1"}, clientTrace, propagation.Accept, false, "aws"},
+		{"both decide, the other way round", []string{"aws", "b3"}, map[string]string{"x-amzn-trace-id": root + ";Sampled=0", "x-b3-sampled": "1"}, clientTrace, propagation.Deny, false, "aws"},
+		{"two trace ids", []string{"datadog", "aws"}, map[string]string{
+			"x-amzn-trace-id": root + ";Sampled=1", "x-datadog-trace-id": "255", "x-datadog-origin": "synthetics",
+		}, "000000000000000000000000000000ff", propagation.Accept, false, "datadog"},
+	} {
+		p, err := propagation.New(propagation.Config{Extract: tt.order})
+		require.NoError(t, err)
+		r, sc := arrive(t, p, tt.headers)
+		assert.False(t, sc.IsValid(), tt.name)
+		assert.Equal(t, tt.traceID, r.SpanContext.TraceID().String(), tt.name)
+		assert.False(t, r.SpanContext.IsValid(), tt.name)
+		assert.Equal(t, tt.decision, r.Decision, tt.name)
+		assert.Equal(t, tt.debug, r.Debug, tt.name)
+		assert.Equal(t, tt.format, r.Format, tt.name)
+	}
+}
+
 // A proxy that knows only x-b3-*, such as older Envoys, makes a child there and passes the b3 header on as it came.
 func TestBothEncodingsOfB3(t *testing.T) {
 	t.Parallel()

@@ -17,13 +17,16 @@ import (
 //
 // The tag _dd.p.tid holds the first 64 bits of a trace id of 128. The other tags belong to the whole
 // trace: _dd.p.dm says by which mechanism the priority was chosen. Without a priority the decision is
-// left to the callee. A trace id without a parent, as Kong may write it, and a parent of 0, as Datadog's
-// synthetic tests do, are not malformed, but there is no span to join.
+// left to the callee. A trace id without a parent, as Kong may write it, or with a parent of 0, is not malformed,
+// but there is no span to join. Of Datadog's synthetic tests, which send a 0, the root span that starts here is
+// one of that trace, as with Datadog's libraries.
 const (
 	datadogTagPrefix = "_dd.p."
 	datadogTID       = "_dd.p.tid"
 	// datadogDM belongs to a decision: it does not outlive it.
 	datadogDM = "_dd.p.dm"
+	// datadogSynthetics is the origin of a synthetic test, which makes no span.
+	datadogSynthetics = "synthetics"
 	// datadogTagsMax is the limit of Datadog's libraries for x-datadog-tags, in bytes.
 	datadogTagsMax = 512
 	// datadogLen holds both ids, _dd.p.tid and the tags that are usual. More costs an allocation.
@@ -43,7 +46,7 @@ func (p *Propagator) extractDatadog(src *source, in *arrival) {
 	}
 	traceID, spanID := src.get(&datadogTraceIDHeader), src.get(&datadogParentIDHeader)
 	switch {
-	case spanID == "":
+	case spanID == "" && (traceID == "" || src.get(&datadogOriginHeader) != datadogSynthetics):
 	case traceID == "":
 		p.malformed.count(formatDatadog, reasonIncomplete)
 	default:
@@ -55,6 +58,9 @@ func (p *Propagator) extractDatadog(src *source, in *arrival) {
 
 // readDatadogIDs reads the ids and, if they are good, what belongs to them.
 func (p *Propagator) readDatadogIDs(src *source, f *fields, in *arrival, traceID, spanID string) {
+	if spanID == "" {
+		spanID = "0"
+	}
 	low, refused := parseDecimal(traceID)
 	span, refusedSpan := parseDecimal(spanID)
 	if refused == reasonNone {
@@ -80,14 +86,18 @@ func (p *Propagator) readDatadogIDs(src *source, f *fields, in *arrival, traceID
 		p.malformed.count(formatDatadog, reasonZeroID)
 		return
 	}
+	origin := src.get(&datadogOriginHeader)
 	if span == 0 {
-		return
+		if origin != datadogSynthetics {
+			return
+		}
+		in.TraceID, in.TraceIDBits = ids.traceID, ids.traceIDBits
 	}
 	*f = ids
 	if tags != "" {
 		in.AddExtra().DatadogTags = tags
 	}
-	if origin := src.get(&datadogOriginHeader); len(origin) > datadogTagsMax || !isPrintable(origin) {
+	if len(origin) > datadogTagsMax || !isPrintable(origin) {
 		p.malformed.count(formatDatadog, reasonTags)
 	} else if origin != "" {
 		in.AddExtra().DatadogOrigin = origin
@@ -216,16 +226,21 @@ func appendDatadogTags(dst []byte, out *outgoing) []byte {
 // trace would give ours another id.
 func injectDatadog(dst *target, out *outgoing, t *texts) {
 	priority := datadogPriority(out)
-	if !out.hasIDs() && priority == "" {
+	if !out.hasIDs() && priority == "" && !out.isTraceAlone(formatDatadog) {
 		return
 	}
-	dst.put(&datadogTraceIDHeader, t.part(partDatadogTraceID))
-	dst.put(&datadogParentIDHeader, t.part(partDatadogParentID))
+	traceID, spanID, tags := t.part(partDatadogTraceID), t.part(partDatadogParentID), t.part(partDatadogTags)
+	if out.isTraceAlone(formatDatadog) {
+		traceID = strconv.FormatUint(binary.BigEndian.Uint64(out.traceID[8:]), 10)
+		spanID, tags = "0", string(appendDatadogTags(nil, out))
+	}
+	dst.put(&datadogTraceIDHeader, traceID)
+	dst.put(&datadogParentIDHeader, spanID)
 	dst.put(&datadogPriorityHeader, priority)
 	var origin string
 	if x := out.extras(); x != nil {
 		origin = x.DatadogOrigin
 	}
 	dst.put(&datadogOriginHeader, origin)
-	dst.put(&datadogTagsHeader, t.part(partDatadogTags))
+	dst.put(&datadogTagsHeader, tags)
 }

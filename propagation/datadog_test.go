@@ -80,7 +80,16 @@ func TestDatadogReads(t *testing.T) {
 		{"a priority alone", []string{"x-datadog-sampling-priority", "-1"}, "", propagation.Deny, -1, "", "", ""},
 		{"origin and tags alone", []string{"x-datadog-origin", "rum", "x-datadog-tags", "_dd.p.a=b"}, "", propagation.Defer, 0, "", "", ""},
 		{"no parent, the decision stays", []string{"x-datadog-trace-id", "1", "x-datadog-sampling-priority", "1"}, "", propagation.Accept, 1, "", "", ""},
-		{"of a synthetic test", append(only("1", "0"), "x-datadog-origin", "synthetics", "x-datadog-sampling-priority", "1"), "", propagation.Accept, 1, "", "", ""},
+		{"no parent, of zero", only("1", "0"), "", propagation.Defer, 0, "", "", ""},
+		{"of a browser, no parent", append(only(shortDecimal, "0"), "x-datadog-origin", "rum"), "", propagation.Defer, 0, "", "", ""},
+		{"of a synthetic test", append(only(shortDecimal, "0"), "x-datadog-origin", "synthetics", "x-datadog-sampling-priority", "1"), shortHex, propagation.Accept, 1, "", "synthetics", ""},
+		{
+			"of a synthetic test, no parent",
+			[]string{"x-datadog-trace-id", shortDecimal, "x-datadog-origin", "synthetics", "x-datadog-tags", datadogTID + ",_dd.p.a=b"},
+			traceHex, propagation.Defer, 0, "_dd.p.a=b", "synthetics", "",
+		},
+		{"of a synthetic test, zero", append(only("0", "0"), "x-datadog-origin", "synthetics"), "", propagation.Defer, 0, "", "", "zero id"},
+		{"of a synthetic test, malformed", append(only("x", "0"), "x-datadog-origin", "synthetics"), "", propagation.Defer, 0, "", "", "syntax"},
 		{"no trace id", []string{"x-datadog-parent-id", "1"}, "", propagation.Defer, 0, "", "", "incomplete"},
 		{"trace id of zero", only("0", "1"), "", propagation.Defer, 0, "", "", "zero id"},
 		{"65 bits", only("18446744073709551616", "1"), "", propagation.Defer, 0, "", "", "length"},
@@ -126,6 +135,12 @@ func TestDatadogWrites(t *testing.T) {
 		return datadogIDs("x-datadog-sampling-priority", priority,
 			"x-datadog-tags", "_dd.p.dm=-4,_dd.p.a=b", "x-datadog-origin", "rum")
 	}
+	synthetic := func(priority string) []string {
+		return []string{
+			"x-datadog-trace-id", shortDecimal, "x-datadog-parent-id", "0", "x-datadog-tags", datadogTID + ",_dd.p.a=b",
+			"x-datadog-origin", "synthetics", "x-datadog-sampling-priority", priority,
+		}
+	}
 	const (
 		noSpan = iota
 		sampled
@@ -155,6 +170,10 @@ func TestDatadogWrites(t *testing.T) {
 		{"forwarded as it is", full("-7"), noSpan, full("-7")},
 		{"deferred", datadogIDs(), noSpan, datadogIDs()},
 		{"a decision alone", []string{"x-datadog-sampling-priority", "2"}, noSpan, []string{"x-datadog-sampling-priority", "2"}},
+		{"of a synthetic test, forwarded", synthetic("1"), noSpan, synthetic("1")},
+		{"of a synthetic test, deferred", synthetic("")[:8], noSpan, synthetic("")[:8]},
+		{"of a synthetic test, joined", synthetic("2"), sampled, own("2", "x-datadog-tags", datadogTID+",_dd.p.a=b", "x-datadog-origin", "synthetics")},
+		{"a trace id alone of another format", []string{"x-amzn-trace-id", awsRoot + ";Sampled=1"}, noSpan, []string{"x-datadog-sampling-priority", "1"}},
 		{"a decision of B3 alone", []string{"b3", "0"}, noSpan, []string{"x-datadog-sampling-priority", "0"}},
 		{
 			"tags leave room for the trace id",

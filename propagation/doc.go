@@ -40,14 +40,18 @@
 //     arrives with w3c, in the member dd of a tracestate. Where that member arrived, or datadog is read
 //     or written, w3c writes it anew for a span of ours, in front of the others.
 //
-//   - "aws" is x-amzn-trace-id, of AWS X-Ray. A header without a Parent, as a load balancer sends it,
-//     holds no span to join. What others put into the header, such as Lambda's Lineage, goes on in it.
+//   - "aws" is x-amzn-trace-id, of AWS X-Ray. What others put into the header, such as Lambda's Lineage, goes on in it.
 //
 //   - "gcp" is x-cloud-trace-context, of Google Cloud. Without options the decision is left to us; Kong
 //     takes that for a deny.
 //
 //   - "instana" is x-instana-t, -s and -l. A level of 0 is a deny, with ids or without. A level of 1
 //     without ids, which every browser sends, is no decision.
+//
+// Two of them send a trace id without a span: aws from a load balancer, datadog from a synthetic test. A root span
+// of package tracing that starts here has that trace id, as with X-Ray's and Datadog's own libraries; with
+// another provider it has one of its own. Where a format names a span, that one is joined. A service that makes
+// no span forwards the trace id in the same format.
 //
 // Baggage in any of these has a propagator of its own: [NewBaggage].
 //

@@ -23,6 +23,7 @@ func ContextWithRemote(ctx context.Context, r Remote) context.Context {
 	if sc.IsValid() {
 		a.TraceID, a.SpanID, a.ParentSpanID, a.Flags = sc.TraceID(), sc.SpanID(), r.ParentSpanID, sc.TraceFlags()
 	}
+	a.TraceID = sc.TraceID()
 	if sc.TraceState().Len() > 0 || r.TraceState != "" || r.Extra != nil {
 		a.Rare = &remote.Rare{State: sc.TraceState(), TraceState: r.TraceState, Extra: r.Extras(), HasExtra: r.Extra != nil}
 	}

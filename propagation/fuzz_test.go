@@ -54,8 +54,11 @@ type simple struct {
 
 func simpleOf(r propagation.Remote) simple {
 	s := simple{bits: r.TraceIDBits, flags: r.SpanContext.TraceFlags(), decision: r.Decision, debug: r.Debug}
+	if r.SpanContext.HasTraceID() {
+		s.traceID = r.SpanContext.TraceID().String()
+	}
 	if r.SpanContext.IsValid() {
-		s.traceID, s.spanID = r.SpanContext.TraceID().String(), r.SpanContext.SpanID().String()
+		s.spanID = r.SpanContext.SpanID().String()
 	}
 	if r.ParentSpanID.IsValid() {
 		s.parent = r.ParentSpanID.String()
@@ -319,8 +322,11 @@ func simpleAWS(value string) (s simple, others string, refused bool) {
 		}
 	}
 	switch {
-	case parent == "":
+	case root == "" && parent == "":
 		return s, "", false
+	case parent == "":
+		s.traceID, s.bits = strings.ToLower(root), 128
+		return s, strings.Join(kept, ";"), false
 	case root == "":
 		return simple{}, "", true
 	}
@@ -348,7 +354,7 @@ func FuzzAWS(f *testing.F) {
 		require.Equal(t, want, simpleOf(got), "%q", value)
 		require.Equal(t, others, got.Extras().AWSFields, "%q", value)
 		checkStats(t, p, refused)
-		if want.spanID != "" {
+		if want.traceID != "" {
 			roundTrip(t, got, "aws")
 		}
 	})
@@ -441,19 +447,23 @@ func FuzzInstana(f *testing.F) {
 }
 
 // simpleDatadog reads tags into a map, and the ids through math/big.
-func simpleDatadog(traceID, parentID, priority, tags string) (s simple, level int, kept map[string]string) {
+func simpleDatadog(traceID, parentID, priority, tags, origin string) (s simple, level int, kept map[string]string) {
 	if n, err := strconv.Atoi(priority); err == nil && -100 < n && n < 100 && priorityPattern.MatchString(priority) {
 		s.decision, level = propagation.Deny, n
 		if n > 0 {
 			s.decision = propagation.Accept
 		}
 	}
+	alone := origin == "synthetics" && strings.Trim(parentID, "0") == "" // of which there is the trace id only
+	if alone && parentID == "" {
+		parentID = "0"
+	}
 	if !decimalPattern.MatchString(traceID) || !decimalPattern.MatchString(parentID) {
 		return s, level, nil
 	}
 	low, ok := new(big.Int).SetString(traceID, 10)
 	span, ok2 := new(big.Int).SetString(parentID, 10)
-	if !ok || !ok2 || !low.IsUint64() || !span.IsUint64() || span.Sign() == 0 {
+	if !ok || !ok2 || !low.IsUint64() || !span.IsUint64() || span.Sign() == 0 && !alone {
 		return s, level, nil
 	}
 	kept = map[string]string{}
@@ -471,13 +481,19 @@ func simpleDatadog(traceID, parentID, priority, tags string) (s simple, level in
 			}
 		}
 	}
+	if alone {
+		span.SetUint64(1)
+	}
 	if !s.setB3IDs(pad(high, 16)+fmt.Sprintf("%016x", low), fmt.Sprintf("%016x", span), "") {
 		return s, level, nil
+	}
+	if alone {
+		s.spanID = ""
 	}
 	if zerosPattern.MatchString(high) {
 		s.bits = 64
 	}
-	if s.decision == propagation.Accept {
+	if s.decision == propagation.Accept && !alone {
 		s.flags = trace.FlagsSampled
 	}
 	return s, level, kept
@@ -492,6 +508,8 @@ func FuzzDatadog(f *testing.F) {
 	f.Add("1", "1", "3", "_dd.p.a=b,_dd.p.tid=0AF7651916CD43DD,_dd.p.c=d", "")
 	f.Add("1", "1", "100", "_dd.p.a="+strings.Repeat("x", 504), strings.Repeat("x", 513))
 	f.Add("", "1", "x", "=,=", "")
+	f.Add("1", "0", "1", "_dd.p.tid=0af7651916cd43dd,_dd.p.a=b", "synthetics")
+	f.Add("1", "", "x", "", "synthetics")
 	f.Fuzz(func(t *testing.T, traceID, parentID, priority, tags, origin string) {
 		p, err := propagation.New(propagation.Config{Extract: everyFormat})
 		require.NoError(t, err)
@@ -499,7 +517,7 @@ func FuzzDatadog(f *testing.F) {
 			"x-datadog-trace-id": traceID, "x-datadog-parent-id": parentID, "x-datadog-sampling-priority": priority,
 			"x-datadog-tags": tags, "x-datadog-origin": origin,
 		})
-		want, level, kept := simpleDatadog(traceID, parentID, priority, tags)
+		want, level, kept := simpleDatadog(traceID, parentID, priority, tags, origin)
 		require.Equal(t, want, simpleOf(got))
 		require.Equal(t, level, int(got.Priority))
 		gotTags := map[string]string{}
@@ -508,7 +526,7 @@ func FuzzDatadog(f *testing.F) {
 				_, gotTags[tag], _ = strings.Cut(tag, "=")
 			}
 		}
-		if want.spanID != "" {
+		if want.traceID != "" {
 			require.Equal(t, kept, gotTags, "%q", tags)
 			roundTrip(t, got, "datadog")
 		}

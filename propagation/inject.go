@@ -29,6 +29,12 @@ type outgoing struct {
 
 func (out *outgoing) hasIDs() bool { return out.spanID != trace.SpanID{} }
 
+// isTraceAlone reports whether a trace id arrived in a format without a span, and no span was made here. It goes
+// on in that format only, of which readers expect it.
+func (out *outgoing) isTraceAlone(f format) bool {
+	return out.forwarded && out.arrived.IsTraceAlone() && out.arrived.Format == f
+}
+
 // extras returns what few requests have of what arrived, or nil.
 func (out *outgoing) extras() *Extra {
 	if out.arrived == nil {
@@ -109,6 +115,8 @@ func (p *Propagator) Inject(ctx context.Context, carrier otelprop.TextMapCarrier
 	}
 	if text := t.part(partAWS); text != "" {
 		dst.set(&awsHeader, text)
+	} else if set.has(formatAWS) && out.isTraceAlone(formatAWS) {
+		dst.set(&awsHeader, string(appendAWS(nil, &out)))
 	}
 	if text := t.part(partGCP); text != "" {
 		dst.set(&gcpHeader, text)
@@ -195,8 +203,8 @@ func (out *outgoing) from(ctx context.Context) (r *arrival, makeRequestID, ok bo
 		}
 		return r, false, r != nil
 	}
-	joined := out.join(&sc, r)
-	return r, !joined && !sc.IsRemote() && (r == nil || r.RequestID == ""), true
+	out.join(&sc, r)
+	return r, startsTrace(&sc, r) && (r == nil || r.RequestID == ""), true
 }
 
 // forward has what arrived sent on.
@@ -215,14 +223,13 @@ func (out *outgoing) forward(r *arrival) {
 	out.arrived, out.forwarded = r, true
 }
 
-// join joins the span context in ctx, which is valid, with what arrived, or nil. It reports whether both are of
-// one trace.
-func (out *outgoing) join(sc *trace.SpanContext, r *arrival) (joined bool) {
-	joined = sameTrace(sc, r)
+// join joins the span context in ctx, which is valid, with what arrived, or nil.
+func (out *outgoing) join(sc *trace.SpanContext, r *arrival) {
+	joined := sameTrace(sc, r)
 	if joined && sc.IsRemote() && sc.SpanID() == r.SpanID {
 		out.forward(r)
 		out.state = sc.TraceState()
-		return true
+		return
 	}
 	out.traceID, out.spanID, out.flags, out.state = sc.TraceID(), sc.SpanID(), sc.TraceFlags(), sc.TraceState()
 	out.decision = Deny
@@ -236,7 +243,6 @@ func (out *outgoing) join(sc *trace.SpanContext, r *arrival) (joined bool) {
 		out.arrived = r
 		out.otherDecision = out.decision != r.Decision
 	}
-	return joined
 }
 
 // headersOf returns how many headers Inject sets in the formats, but for those that few requests have.

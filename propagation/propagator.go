@@ -139,7 +139,7 @@ func (p *Propagator) Extract(ctx context.Context, carrier otelprop.TextMapCarrie
 			switch {
 			case found.Format == formatB3Single && found.HasIDs():
 				p.meetOtherB3(&src, &found, &found)
-			case found.Format != formatNone && !found.HasIDs() && found.Decision == Defer:
+			case found.Format != formatNone && !saysSomething(&found):
 				found = arrival{}
 			}
 			continue
@@ -167,11 +167,12 @@ func (p *Propagator) Extract(ctx context.Context, carrier otelprop.TextMapCarrie
 	}
 	some := p.readCorrelation(&src, &found)
 	old := remote.FromContext(ctx)
-	known := old != nil && (found.Decision == Defer || old.HasIDs())
-	if !some && (known || found.Decision == Defer) {
+	known := old != nil && (!saysSomething(&found) || old.HasIDs())
+	if !some && (known || !saysSomething(&found)) {
 		return ctx
 	}
-	// Neither a request id nor a decision alone is about another trace: what is known of that in ctx stays.
+	// Neither a request id nor a decision alone is about another trace: what is known of that in ctx stays. A trace
+	// id alone names no span to join instead.
 	if known {
 		in := found
 		found = *old
@@ -185,7 +186,10 @@ func (p *Propagator) Extract(ctx context.Context, carrier otelprop.TextMapCarrie
 // change in.
 func (p *Propagator) meet(src *source, found, in *arrival) {
 	switch {
-	case !in.HasIDs(): // a decision alone came before already
+	case !in.HasIDs():
+		if !found.HasIDs() {
+			meetAlone(found, in)
+		}
 	case !found.HasIDs():
 		*found = *in
 	case !sameIDs(found, in):
@@ -198,5 +202,21 @@ func (p *Propagator) meet(src *source, found, in *arrival) {
 		*found = *in
 	default:
 		complete(found, in)
+	}
+}
+
+// saysSomething reports whether there are ids, a trace id or a decision.
+func saysSomething(in *arrival) bool { return in.Decision != Defer || in.TraceID.IsValid() }
+
+// meetAlone adds what a format says without a span id to what another one did: a decision, or a trace id. The first
+// of each counts.
+func meetAlone(found, in *arrival) {
+	if !found.IsTraceAlone() && in.IsTraceAlone() {
+		*found, *in = *in, *found
+		if in.Decision != Defer { // it came first
+			found.Decision, found.Debug, found.Priority = in.Decision, in.Debug, in.Priority
+		}
+	} else if found.Decision == Defer {
+		found.Decision, found.Debug, found.Priority = in.Decision, in.Debug, in.Priority
 	}
 }

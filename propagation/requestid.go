@@ -119,12 +119,12 @@ func (p *Propagator) isCorrelation(value string) bool {
 	return true
 }
 
-// startsTrace reports whether the trace of sc began in this process.
+// startsTrace reports whether the first span of the trace of sc was made in this process.
 func startsTrace(sc *trace.SpanContext, r *arrival) bool {
-	return sc.IsValid() && !sc.IsRemote() && !sameTrace(sc, r)
+	return sc.IsValid() && !sc.IsRemote() && (!sameTrace(sc, r) || !r.HasIDs())
 }
 
-// sameTrace reports whether r arrived with the ids of the trace of sc, which is valid.
+// sameTrace reports whether r arrived with the trace id of sc, which is valid.
 func sameTrace(sc *trace.SpanContext, r *arrival) bool {
 	return r != nil && r.TraceID == sc.TraceID()
 }

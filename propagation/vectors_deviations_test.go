@@ -21,8 +21,8 @@ const (
 	upperCase       = "Kong, Envoy and zipkin-go read upper case"
 	idLength        = "an id of another length than 16 or 32 is no id: nobody writes one"
 	badParent       = "a bad parent makes the ids bad, as for Kong, zipkin-go and otel-go"
-	b3InTraceState  = "B3 shows it as a rationale, not as an encoding, and W3C forbids to read " +
-		"tracestate without a traceparent"
+	b3InTraceState  = "B3 says that its header was made for this place, too, and demands nothing; W3C forbids to read " +
+		"tracestate without a valid traceparent"
 	deferStays      = "Kong makes a deny of a deferred decision"
 	ownParent       = "the parent of our own span is not known to its span context"
 	b3Hijack        = "Kong's b3 reader claims requests that carry nothing of B3 but a tracestate, or bad ids"
@@ -33,7 +33,7 @@ const (
 	jaegerParent    = "a parent that is no number makes the header bad, as for Kong"
 	decisionUnknown = "an unknown decision is none, and makes the ids no worse"
 	datadogHigh     = "the first half of a trace id of 128 bits is in x-datadog-tags, which Kong neither reads nor writes"
-	datadogNoSpan   = "a trace id without a span is not joined, and therefore not written"
+	datadogNoSpan   = "a trace id without a span goes on as Datadog's synthetic tests send it, with a parent of 0; Kong leaves that out"
 	datadogSpace    = "Datadog's libraries refuse spaces"
 	awsEmpty        = "X-Ray's SDKs write an empty or unknown Sampled for a decision that is left to the callee"
 	gcpDefer        = "without options the decision is left to the callee; Kong makes a deny of that"

@@ -74,3 +74,76 @@ func TestDecisionWithoutIDsDoesNotChangeThatOfAParent(t *testing.T) {
 		s.End()
 	}
 }
+
+// A load balancer of AWS, and a synthetic test of Datadog, begin a trace without a span. The root span that
+// starts here is of that trace, as with the libraries of both.
+func TestRootJoinsATraceThatBeganWithoutASpan(t *testing.T) {
+	t.Parallel()
+	prop, err := propagation.New(propagation.Config{Extract: []string{"w3c", "aws", "datadog"}, Inject: []string{"w3c", "aws"}})
+	require.NoError(t, err)
+	root := "Root=1-0af76519-16cd43dd8448eb211c80319c"
+	for name, test := range map[string]struct {
+		headers http.Header
+		traceID string
+		sampled bool
+	}{
+		"a load balancer":  {http.Header{"X-Amzn-Trace-Id": {"Self=1-2-3;" + root}}, arrivedTrace, true},
+		"with a decision":  {http.Header{"X-Amzn-Trace-Id": {root + ";Sampled=0"}}, arrivedTrace, false},
+		"a synthetic test": {http.Header{"X-Datadog-Trace-Id": {"255"}, "X-Datadog-Parent-Id": {"0"}, "X-Datadog-Origin": {"synthetics"}, "X-Datadog-Sampling-Priority": {"1"}}, "000000000000000000000000000000ff", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			tracer, c, p := newTracer(t)
+			ctx := prop.Extract(context.Background(), otelprop.HeaderCarrier(test.headers))
+			assert.False(t, trace.SpanContextFromContext(ctx).IsValid(), "no span to join")
+			ctx, s := tracer.StartSpan(ctx, "server")
+			sc := s.SpanContext()
+			assert.Equal(t, test.traceID, sc.TraceID().String())
+			assert.True(t, sc.IsValid())
+			assert.Equal(t, test.sampled, sc.IsSampled())
+			assert.False(t, sc.TraceFlags().IsRandom(), "it is not known to be")
+			assert.False(t, sc.IsRemote())
+			childCtx, child := tracer.StartSpan(ctx, "child")
+			assert.Equal(t, test.traceID, child.SpanContext().TraceID().String())
+			out := otelprop.HeaderCarrier{}
+			prop.Inject(childCtx, out)
+			assert.Contains(t, out.Get("traceparent"), test.traceID+"-"+child.SpanContext().SpanID().String())
+			assert.Len(t, out.Get("x-request-id"), 36, "nobody before has made a span, nor one of these")
+			child.End()
+			s.End()
+			flush(t, p)
+			if test.sampled {
+				assert.False(t, c.span(t, "server").Parent.IsValid())
+				assert.Equal(t, sc.SpanID(), c.span(t, "child").Parent.SpanID())
+			}
+		})
+	}
+}
+
+func TestTraceWithoutASpanGivesWayToASpan(t *testing.T) {
+	t.Parallel()
+	prop, err := propagation.New(propagation.Config{Extract: []string{"aws", "w3c"}, Inject: []string{"aws"}})
+	require.NoError(t, err)
+	tracer, _, p := newTracer(t)
+	alone := http.Header{"X-Amzn-Trace-Id": {"Root=1-463ac35c-9f6413ad48485a3953bb6124"}}
+
+	ctx, caller := tracer.StartSpan(context.Background(), "in process")
+	_, s := tracer.StartSpan(prop.Extract(ctx, otelprop.HeaderCarrier(alone)), "child")
+	assert.Equal(t, caller.SpanContext().TraceID(), s.SpanContext().TraceID(), "a span in the context")
+
+	both := alone.Clone()
+	both.Set("Traceparent", "00-"+arrivedTrace+"-b7ad6b7169203331-01")
+	ctx = prop.Extract(context.Background(), otelprop.HeaderCarrier(both))
+	_, s = tracer.StartSpan(ctx, "server")
+	assert.Equal(t, arrivedTrace, s.SpanContext().TraceID().String(), "a span in another format")
+
+	ctx = prop.Extract(context.Background(), otelprop.HeaderCarrier(alone))
+	_, s = tracer.StartSpan(ctx, "new root", tracing.WithNewRoot())
+	assert.NotEqual(t, "463ac35c9f6413ad48485a3953bb6124", s.SpanContext().TraceID().String(), "a new root is a new trace")
+
+	require.NoError(t, p.Shutdown(context.Background()))
+	ctx, _ = tracer.StartSpan(ctx, "after Shutdown")
+	out := otelprop.HeaderCarrier{}
+	prop.Inject(ctx, out)
+	assert.Equal(t, otelprop.HeaderCarrier(alone), out, "what arrived goes on")
+}

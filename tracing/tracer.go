@@ -257,8 +257,11 @@ func (t *Tracer) startChild(ctx, base context.Context, p *Provider, name string,
 	return s.asContext(), s
 }
 
-// startTrace starts the first span of a trace. arrived may hold a decision without ids.
+// startTrace starts the first span of a trace. arrived may hold a decision without ids, or a trace id alone.
 func (t *Tracer) startTrace(ctx, base context.Context, p *Provider, name string, o *startOptions, arrived *remote.Arrived) (context.Context, *Span) {
+	if arrived != nil && arrived.IsTraceAlone() {
+		return t.startRoot(ctx, base, p, name, o, arrived.TraceAlone(), arrived)
+	}
 	trID, id := p.newIDs(ctx)
 	if p.closed.Load() {
 		return p.passThrough(base, p.unsampled(trID, p.newFlags, trace.TraceState{}).identity, id)
@@ -339,7 +342,7 @@ type unsampledRoot struct {
 	own identity
 }
 
-// startRoot starts the first span that this provider makes of a trace. parent is valid.
+// startRoot starts the first span that this provider makes of a trace. parent is valid, or has a trace id only.
 func (t *Tracer) startRoot(ctx, base context.Context, p *Provider, name string, o *startOptions, parent trace.SpanContext, arrived *remote.Arrived) (context.Context, *Span) {
 	trID := traceIDOf(parent.TraceID())
 	if p.closed.Load() {
@@ -438,7 +441,7 @@ func (t *Tracer) record(ctx, base context.Context, p *Provider, name string, o *
 	}
 	lt.identity.traceInfo, lt.identity.traceID = &lt.info, trID
 	lt.identity.flags = p.newFlags.WithSampled(sampled)
-	if lt.parent.id != 0 {
+	if parent.HasTraceID() {
 		lt.identity.flags = parent.TraceFlags().WithSampled(sampled)
 	}
 	s := &lt.root

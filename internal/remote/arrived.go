@@ -21,6 +21,7 @@ type Arrived struct {
 	// is sent where no span is made here; or "".
 	Text string
 
+	// TraceID without a SpanID: who began the trace makes no spans. A root span of ours joins it.
 	TraceID      trace.TraceID
 	SpanID       trace.SpanID // valid if there are ids
 	ParentSpanID trace.SpanID
@@ -51,6 +52,16 @@ type Rare struct {
 // HasIDs reports whether valid ids arrived.
 func (a *Arrived) HasIDs() bool { return a.SpanID != trace.SpanID{} }
 
+// IsTraceAlone reports whether a trace id arrived without a span id.
+func (a *Arrived) IsTraceAlone() bool {
+	return a.SpanID == trace.SpanID{} && a.TraceID != trace.TraceID{}
+}
+
+// TraceAlone returns a span context with the trace id only, which is not valid.
+func (a *Arrived) TraceAlone() trace.SpanContext {
+	return trace.NewSpanContext(trace.SpanContextConfig{TraceID: a.TraceID, Remote: true})
+}
+
 // SpanContext returns the caller's span context, remote, or an invalid one.
 func (a *Arrived) SpanContext() trace.SpanContext {
 	if !a.HasIDs() {
@@ -76,6 +87,9 @@ func (a *Arrived) Remote(format string) Remote {
 		TraceIDBits:  int(a.TraceIDBits),
 		TraceState:   a.TraceStateText(),
 		RequestID:    a.RequestID,
+	}
+	if a.IsTraceAlone() {
+		r.SpanContext = a.TraceAlone()
 	}
 	if x := a.Extras(); x != nil {
 		own := *x

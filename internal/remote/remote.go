@@ -31,7 +31,8 @@ func (d Decision) String() string {
 
 // Remote is what arrived with one request, for users; a Go context holds an [Arrived].
 type Remote struct {
-	// SpanContext is the caller's span, remote. It is invalid when no valid ids arrived.
+	// SpanContext is the caller's span, remote. It is invalid when no valid ids arrived. It then has a trace id
+	// only where that arrived from one who makes no spans: an AWS load balancer, a Datadog synthetic test.
 	SpanContext trace.SpanContext
 	// ParentSpanID is the caller's own parent, where the format carries it (B3, Jaeger), else zero.
 	ParentSpanID trace.SpanID
@@ -50,7 +51,7 @@ type Remote struct {
 	// Format names the format that was read: "w3c", "b3", "b3-single", "jaeger", "ot", "datadog",
 	// "aws", "gcp", "instana", or "" when only a request id arrived.
 	Format string
-	// TraceIDBits is the width of the trace id as it came, 64 or 128; 0 without an id.
+	// TraceIDBits is the width of the trace id as it came, 64 or 128; 0 without one.
 	TraceIDBits int
 	// TraceState is the tracestate that arrived in W3C: its lines as one list, legal by level 2 of the
 	// specification, without white space around members and without empty ones; or "". It holds what
