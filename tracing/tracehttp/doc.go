@@ -25,6 +25,13 @@
 // request stands byte for byte on the requests sent on its behalf. OpenTelemetry's global propagator
 // is not used: until somebody sets it, it does nothing, and a chain breaks without a word.
 //
+// Baggage is not carried by default. It has a propagator of its own, to be put beside the other:
+//
+//	baggage, err := propagation.NewBaggage()
+//	...
+//	both := otelpropagation.NewCompositeTextMapPropagator(propagator, baggage)
+//	handler := tracehttp.NewHandler(mux, "users", tracehttp.WithPropagator(both))
+//
 // Headers go to every host that a client calls. Third parties need to see neither ids nor baggage:
 // [WithTraceHosts] and [WithBaggageHosts] list the hosts that may.
 //
