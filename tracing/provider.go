@@ -195,7 +195,7 @@ func (p *Provider) ForceFlush(ctx context.Context) error {
 // not delivered. After it Start makes spans that record nothing. Further calls wait for the first
 // one, or their ctx, and return its error.
 func (p *Provider) Shutdown(ctx context.Context) error {
-	if p.shutdownDone == nil { // noopProvider
+	if p.shared() {
 		return nil
 	}
 	first := false

@@ -20,7 +20,9 @@ func (p *Provider) SetSampler(s sampling.Sampler) error {
 	if isNil(s) {
 		return errors.New("tracing: SetSampler: sampler is nil")
 	}
-	p.sampler.Store(chooseSampler(s))
+	if !p.shared() {
+		p.sampler.Store(chooseSampler(s))
+	}
 	return nil
 }
 
@@ -38,9 +40,18 @@ func (p *Provider) Sampler() sampling.Sampler { return p.sampler.Load().Sampler 
 // either the old limits or the new ones, never some of each. A tracer keeps the attributes of its scope
 // as they were.
 func (p *Provider) SetSpanLimits(l SpanLimits) {
+	if !p.shared() {
+		p.setLimits(l)
+	}
+}
+
+func (p *Provider) setLimits(l SpanLimits) {
 	l = l.over(&p.defaultLimits)
 	p.limits.Store(&l)
 }
+
+// shared reports whether p is noopProvider, which is everybody's and so nobody's to change.
+func (p *Provider) shared() bool { return p.shutdownDone == nil }
 
 // SpanLimits returns the limits that hold now. It can be given to [Provider.SetSpanLimits] again, changed
 // in a field or as it is: a field that has no limit is -1, and one is 0 only where that is the default.
@@ -50,6 +61,6 @@ func (p *Provider) SpanLimits() SpanLimits { return p.limits.Load().public() }
 func newNoopProvider() *Provider {
 	p := &Provider{noop: true, defaultLimits: defaultLimits()}
 	p.sampler.Store(chooseSampler(sampling.AlwaysOff()))
-	p.SetSpanLimits(SpanLimits{})
+	p.setLimits(SpanLimits{})
 	return p
 }

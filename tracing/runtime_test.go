@@ -297,3 +297,16 @@ func TestRuntimeOfTheNoopProvider(t *testing.T) {
 	_, s := p.NewTracer("none").StartSpan(t.Context(), "none")
 	assert.Nil(t, s)
 }
+
+// The provider of a nil span is the same for the whole program.
+func TestTheProviderOfANilSpanCannotBeChanged(t *testing.T) {
+	t.Parallel()
+	p, ok := (*tracing.Span)(nil).TracerProvider().(*tracing.Provider)
+	require.True(t, ok)
+	limits := p.SpanLimits()
+	require.NoError(t, p.SetSampler(sampling.AlwaysOn()))
+	p.SetSpanLimits(tracing.SpanLimits{Attributes: 1})
+	assert.Equal(t, sampling.AlwaysOff().Description(), p.Sampler().Description())
+	assert.Equal(t, limits, p.SpanLimits())
+	require.Error(t, p.SetSampler(nil))
+}
