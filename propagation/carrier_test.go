@@ -64,16 +64,34 @@ func TestAnyCarrierIsWrittenAlike(t *testing.T) {
 	assert.Len(t, v, len(want))
 }
 
+// What Inject has set belongs to the caller: to append to one header, or to change it in place, as proxies do,
+// changes no other, nor what is sent next.
 func TestValuesOfOneInjectAreIndependent(t *testing.T) {
 	t.Parallel()
-	p := newPropagator(t, propagation.Config{})
-	h := inject(startSpan(t, context.Background(), true), p)
-	before := http.Header(h).Clone()
-	for name := range before {
-		h[name] = append(h[name], "more")
+	configs := []propagation.Config{{}, {Inject: writtenFormats}}
+	for _, format := range writtenFormats {
+		configs = append(configs, propagation.Config{Extract: everyFormat, Inject: []string{format}})
 	}
-	for name, values := range before {
-		assert.Equal(t, append(values, "more"), h[name])
+	for _, cfg := range configs {
+		p := newPropagator(t, cfg)
+		arrived := headers("traceparent", "00-"+traceHex+"-"+spanHex+"-01", "tracestate", "a=1", "x-request-id", traceUUID, "x-client-trace-id", "c")
+		forwarded := p.Extract(context.Background(), arrived)
+		for name := range arrived {
+			arrived[name][0] = "changed"
+		}
+		clear(arrived)
+		for _, ctx := range []context.Context{startSpan(t, context.Background(), true), forwarded, startSpan(t, forwarded, false)} {
+			h := inject(ctx, p)
+			before := http.Header(h).Clone()
+			for name := range before {
+				h[name] = append(h[name], "more")
+				h[name][0] += "."
+			}
+			for name, values := range before {
+				assert.Equal(t, []string{values[0] + ".", "more"}, h[name], cfg.Inject)
+			}
+			assert.Equal(t, before, http.Header(inject(ctx, p)), cfg.Inject)
+		}
 	}
 }
 

@@ -71,6 +71,19 @@ func TestExtractMeetsASpanInCtx(t *testing.T) {
 	assert.Equal(t, propagation.Deny, r.Decision)
 }
 
+func TestExtractOfATraceIDAloneKeepsWhatIsKnownOfTheTrace(t *testing.T) {
+	t.Parallel()
+	p := newPropagator(t, propagation.Config{Extract: everyFormat})
+	ctx := p.Extract(context.Background(), headers("b3", shortHex+"-"+spanHex+"-1"))
+	before, _ := propagation.RemoteFromContext(ctx)
+	alone := []string{"x-datadog-trace-id", "1", "x-datadog-origin", "synthetics", "x-datadog-sampling-priority", "-1"}
+	assert.Equal(t, ctx, p.Extract(ctx, headers(alone...)))
+	after, _ := propagation.RemoteFromContext(p.Extract(ctx, headers(append(alone, "x-request-id", "id")...)))
+	assert.Equal(t, "id", after.RequestID)
+	after.RequestID = ""
+	assert.Equal(t, before, after)
+}
+
 func TestExtractOfARequestIDKeepsWhatIsKnownOfTheTrace(t *testing.T) {
 	t.Parallel()
 	p := newPropagator(t, propagation.Config{})

@@ -72,8 +72,8 @@ func addCorrelation(known, in *arrival) {
 		known.RequestID = in.RequestID
 	}
 	from := in.Extras()
-	if from == nil {
-		return
+	if from == nil || from.ClientTraceID+from.ForceTrace+from.KongRequestID == "" {
+		return // of what else there is nothing is added
 	}
 	x := known.AddExtra()
 	if from.ClientTraceID != "" {
