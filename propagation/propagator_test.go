@@ -345,10 +345,20 @@ func TestPropagatorConcurrentSafe(t *testing.T) {
 	t.Parallel()
 	p := newPropagator(t, propagation.Config{Clear: []string{"x-b3-flags"}})
 	const goroutines, rounds = 4, 200
+	// What arrived with one request is shared by all calls that are made on its behalf.
+	arrived := headers("traceparent", "00-"+traceHex+"-"+spanHex+"-01", "tracestate", "dd=s:2;o:rum,a@=1,b=1,b=2", "x-client-trace-id", "c")
+	all := newPropagator(t, propagation.Config{Inject: writtenFormats})
+	shared := all.Extract(context.Background(), arrived)
+	sent := inject(shared, all)
 	var wg sync.WaitGroup
 	for range goroutines {
 		wg.Go(func() {
 			for range rounds {
+				assert.Equal(t, sent, inject(shared, all))
+				inner := all.Extract(shared, headers("x-request-id", "id", "x-envoy-force-trace", "1"))
+				r, _ := propagation.RemoteFromContext(inner)
+				r.Extra.DatadogOrigin = "mine"
+				assert.Len(t, inject(inner, all), len(sent)+2)
 				ctx := p.Extract(context.Background(), headers("traceparent", "-", "b3", traceHex+"-"+spanHex+"-1"))
 				p.Inject(ctx, headers("x-b3-flags", "1"))
 				p.Fields()
