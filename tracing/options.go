@@ -439,10 +439,9 @@ const spoolBatches = 16
 // another encoding ([EncodingNamer]) has left there is deleted, and counted in [SpoolStats].Damaged.
 //
 // What has been written survives the end of the process, however it ends; a crash of the machine may
-// cost the newest file, a sixteenth of maxBytes and no more than 16 MiB. A batch that was sent just before such an end may be sent again
+// cost the newest three files, each a sixteenth of maxBytes and no more than 16 MiB. A batch that was sent just before such an end may be sent again
 // afterwards. The exporter must encode ([EncodingExporter], as those of this module do). Each exporter
-// needs a directory of its own, and one that another process uses is an error. What is in it and was written
-// by an exporter of another encoding is deleted and counted in SpoolStats.Damaged.
+// needs a directory of its own, and one that another process uses is an error.
 func WithSpool(directory string, maxBytes int64) PipelineOption {
 	return pipelineOptionFunc(func(c *pipelineConfig) {
 		if directory == "" {
