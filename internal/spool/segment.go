@@ -36,7 +36,7 @@ type segment struct {
 	unseen   int      // spans of the batches behind walked that wait
 	known    int      // damaged places behind walked that have been counted
 	returned []*place // before walked, waiting again; in the order of the file
-	taken    int      // entries that are taken now
+	taken    int      // spans of the batches that are taken now
 	dropped  bool     // for room: what is taken of it cannot be returned
 }
 
@@ -147,6 +147,7 @@ func (s *Spool) removeStuck() {
 func (s *Spool) drop(g *segment) (lost int) {
 	lost = g.waiting()
 	s.stats.Spans -= lost
+	s.homeless += g.taken
 	g.unseen, g.returned, g.dropped = 0, nil, true
 	s.remove(g)
 	return lost

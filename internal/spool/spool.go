@@ -64,7 +64,8 @@ type Stats struct {
 	Bytes     int64  // of all files
 	Recovered uint64 // spans that waited at Open
 	Damaged   uint64 // damaged or torn places, and files of another format, found by Open or Take
-	// Lost counts spans that waited and were found damaged by Take, Shrunk those that Open dropped because
+	// Lost counts spans that waited and were found damaged by Take, or were taken at Close while their file
+	// had been dropped for room, Shrunk those that Open dropped because
 	// MaxBytes had become smaller: they are lost without a method having returned their number.
 	Lost, Shrunk uint64
 }
@@ -87,6 +88,8 @@ type Spool struct {
 	stuck   []*segment // files that could not be deleted
 	buf     []byte     // for the frame of Append
 	stats   Stats
+	// Spans that are taken while their file has been dropped for room. They count in stats.
+	homeless int
 
 	shownMu sync.Mutex // guards shown
 	shown   Stats      // stats, for readers that must not wait for the disk
@@ -269,7 +272,7 @@ func (s *Spool) Take() (Entry, bool) {
 			return Entry{}, false
 		}
 		if ok {
-			g.taken++
+			g.taken += fr.spans
 			return Entry{b, &place{owner: s, seg: g, fr: fr}}, true
 		}
 	}
@@ -337,6 +340,7 @@ func (s *Spool) Ack(e *Entry) bool {
 	defer s.show()
 	s.stats.Spans -= e.at.fr.spans
 	if g.dropped {
+		s.homeless -= e.at.fr.spans
 		return true
 	}
 	if f, err := g.open(); err == nil {
@@ -359,6 +363,7 @@ func (s *Spool) Return(e *Entry) (lost int) {
 	defer s.show()
 	p := e.at
 	if g.dropped {
+		s.homeless -= p.fr.spans
 		s.stats.Spans -= p.fr.spans
 		return p.fr.spans
 	}
@@ -375,7 +380,7 @@ func (s *Spool) done(e *Entry) *segment {
 		return nil
 	}
 	e.at.done = true
-	e.at.seg.taken--
+	e.at.seg.taken -= e.at.fr.spans
 	return e.at.seg
 }
 
@@ -410,6 +415,7 @@ func (s *Spool) Close() error {
 		g.close()
 	}
 	s.buf = nil
+	s.giveUp(s.homeless) // nobody will find them
 	// Not finished by the active file: the names of those that were deleted since.
 	err := errors.Join(s.syncs.wait(), syncDir(s.dir), s.lock.Close())
 	if err != nil {

@@ -315,6 +315,28 @@ func TestTakenOfADroppedFile(t *testing.T) {
 	assert.Equal(t, spool.Stats{Spans: 1, Bytes: bytesIn(t, dir)}, s.Stats())
 }
 
+// Whoever has a batch at Close relies on the directory, which may not have it any more.
+func TestTakenOfADroppedFileAtClose(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := open(t, dir)
+	for i := range 4 {
+		add(t, s, batchOf(i, 2+i, 10))
+	}
+	acked, returned, taken := take(t, s), take(t, s), take(t, s)
+	lost, err := s.Append(batchOf(4, 1, spool.MinBytes-200))
+	require.NoError(t, err)
+	assert.Equal(t, 5, lost)
+	assert.True(t, s.Ack(&acked))
+	assert.Equal(t, 3, s.Return(&returned))
+	require.NoError(t, s.Close())
+	want := spool.Stats{Spans: 1, Lost: 4, Bytes: bytesIn(t, dir)}
+	assert.Equal(t, want, s.Stats())
+	assert.False(t, s.Ack(&taken))
+	assert.Equal(t, want, s.Stats())
+	assert.Equal(t, 1, open(t, dir).Stats().Spans)
+}
+
 func TestClosed(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
