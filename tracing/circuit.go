@@ -28,6 +28,7 @@ type circuit struct {
 	failures   int        // that have opened it, in a row
 	until      time.Time  // when the pause ends; zero: closed
 	pause      time.Duration
+	asked      bool      // for by the backend
 	probing    bool      // a probe is under way
 	answeredAt time.Time // when a call was last answered that began after the last opening
 	stopping   bool      // no pauses any more: a failure is final
@@ -54,6 +55,7 @@ type terms struct {
 	patient bool      // it does wait
 	giveUp  time.Time // but not longer than this; zero: as long as it takes
 	last    bool      // and gives others twice the time to be the probe
+	second  bool      // it does not wait: a probe has just failed, and this one asks whether that was to blame
 }
 
 // enter asks for permission to make a call.
@@ -71,7 +73,7 @@ func (c *circuit) enter(ctx context.Context, w terms) (ticket, pass) {
 		case c.until.IsZero():
 			defer c.mu.Unlock()
 			return c.opened, entered
-		case !c.probing && (c.stopping || !now.Before(due)):
+		case !c.probing && (c.stopping || !now.Before(due) || w.second && !c.asked):
 			defer c.mu.Unlock()
 			c.probing = true
 			return c.opened, entered
@@ -110,26 +112,27 @@ func (c *circuit) holds(t ticket) bool {
 	return t == c.opened
 }
 
-// answered reports that the backend has answered, whatever it said: the circuit is closed.
-func (c *circuit) answered(t ticket) {
+// answered reports that the backend has answered, whatever it said: the circuit is closed. It reports false,
+// and does nothing, for a call that began before the last opening.
+func (c *circuit) answered(t ticket) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if t != c.opened {
-		return
+		return false
 	}
 	c.answeredAt = time.Now()
-	if c.until.IsZero() {
-		return
+	if !c.until.IsZero() {
+		c.failures, c.until, c.pause, c.probing = 0, time.Time{}, 0, false
+		c.tell()
 	}
-	c.failures, c.until, c.pause, c.probing = 0, time.Time{}, 0, false
-	c.tell()
+	return true
 }
 
 // answeredSince reports whether a call has been answered since then that began after the last opening.
 func (c *circuit) answeredSince(then time.Time) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.answeredAt.After(then)
+	return !c.answeredAt.Before(then)
 }
 
 // failed reports a call that failed for a reason that may pass, and opens the circuit. Of several calls
@@ -146,7 +149,7 @@ func (c *circuit) failed(t ticket, retryAfter time.Duration) {
 			pause = min(retryFirst<<n, retryMax)
 		}
 		c.pause = pause - rand.N(pause/2)
-		if retryAfter > 0 {
+		if c.asked = retryAfter > 0; c.asked {
 			c.pause = asAsked(retryAfter)
 		}
 		c.until = now.Add(c.pause)
@@ -154,7 +157,7 @@ func (c *circuit) failed(t ticket, retryAfter time.Duration) {
 		c.dead = c.dead || c.stopping
 	} else if retryAfter > 0 && !c.until.IsZero() {
 		if pause := asAsked(retryAfter); now.Add(pause).After(c.until) {
-			c.pause, c.until = pause, now.Add(pause)
+			c.pause, c.until, c.asked = pause, now.Add(pause), true
 		}
 	}
 	c.tell()

@@ -100,6 +100,15 @@ func (b EncodedBatch) Part(i, j int) EncodedBatch {
 	return p
 }
 
+// with returns b with the spans of c behind its own, which owns its bytes but for Resource.
+func (b EncodedBatch) with(c EncodedBatch) EncodedBatch {
+	for i := range c.ends {
+		b.data = append(b.data, c.Span(i)...)
+		b.ends = append(b.ends, len(b.data))
+	}
+	return b
+}
+
 // ExportError is how an exporter says why a batch was not delivered, and what may help.
 type ExportError struct {
 	// Err is the cause; never nil.

@@ -212,19 +212,28 @@ func (pl *pipeline) giveUp() {
 			b.release()
 		}
 	}
+	var ours []EncodedBatch // what the exporter is being called with, and what is to follow, as bytes
 	pl.tally.Lock()
-	defer pl.tally.Unlock()
 	pl.gaveUp = true
-	if pl.spool != nil { // what the exporter is being called with is still ours, as bytes
+	if pl.spool != nil {
 		for _, s := range pl.live {
-			if n := s.live.Len(); n > 0 && pl.appendToSpool(s.live) == nil {
-				pl.inCall -= n
-				pl.taken -= n
+			for _, b := range append(s.rest, s.live) {
+				if n := b.Len(); n > 0 {
+					ours = append(ours, EncodedBatch{Resource: b.Resource}.with(b))
+					pl.taken -= n
+				}
 			}
+			pl.inCall -= s.live.Len()
 		}
 	}
 	lent := min(pl.inCall, pl.taken)
 	pl.abandoned.Add(uint64(lent))
 	pl.atEnd.Add(uint64(pl.taken - lent))
 	pl.taken, pl.inCall = 0, 0
+	pl.tally.Unlock()
+	for _, b := range ours { // without the lock: it is a disk
+		if pl.appendToSpool(b) != nil {
+			pl.abandoned.Add(uint64(b.Len()))
+		}
+	}
 }

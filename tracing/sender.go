@@ -20,6 +20,8 @@ type sender struct {
 	body []byte // the request being sent
 
 	live    EncodedBatch   // of the outbox, while the exporter is called with it; guarded by pl.tally
+	rest    []EncodedBatch // parts that wait for those before them; guarded by pl.tally
+	second  bool           // see terms
 	entry   *spool.Entry   // what is being replayed; nil for a batch of the outbox
 	ended   bool           // there is nothing left to do
 	todo    int            // spans of the batch at hand of which nothing has become yet
@@ -72,6 +74,9 @@ func (s *sender) restart(run, settle func()) {
 		return
 	}
 	s.pl.health.failed(errors.New("tracing: exporter ended its goroutine"))
+	s.pl.tally.Lock()
+	s.rest = nil
+	s.pl.tally.Unlock()
 	settle()
 	go run()
 }
@@ -109,11 +114,28 @@ func (s *sender) deliver(b EncodedBatch) {
 		s.body = nil
 	}
 	if pl.halves(r, n) {
+		s.await(b.Part(n/2, n))
 		s.deliver(b.Part(0, n/2))
-		s.deliver(b.Part(n/2, n))
+		s.deliver(s.awaited())
 		return
 	}
 	s.account(r, n, sent)
+}
+
+// await keeps a part of a live batch that is to be delivered after another, where giveUp finds it.
+func (s *sender) await(b EncodedBatch) {
+	s.pl.tally.Lock()
+	s.rest = append(s.rest, b)
+	s.pl.tally.Unlock()
+}
+
+// awaited takes the newest part that await has kept.
+func (s *sender) awaited() EncodedBatch {
+	s.pl.tally.Lock()
+	defer s.pl.tally.Unlock()
+	b := s.rest[len(s.rest)-1]
+	s.rest = s.rest[:len(s.rest)-1]
+	return b
 }
 
 // deliverViews delivers a batch of borrowed spans and gives their blocks back.
@@ -165,7 +187,7 @@ type result struct {
 
 // halves says whether a batch of n spans should be tried again in two parts.
 func (pl *pipeline) halves(r result, n int) bool {
-	return r.fate == failed && r.said.TooLarge && n > 1 && pl.ctx.Err() == nil
+	return r.fate == failed && r.said.TooLarge && n > 1
 }
 
 // account adds a batch of n spans to the counters, and the bytes of its request.
@@ -217,7 +239,7 @@ func (s *sender) settleBytes(n int) {
 // to go does not wait for a backend to come back.
 func (s *sender) try(spans int, b EncodedBatch, keep func() bool, f func(context.Context) error) result {
 	pl := s.pl
-	how := terms{patient: keep == nil || s.entry != nil, last: s.suspect()}
+	how := terms{patient: (keep == nil || s.entry != nil) && !s.second, last: s.suspect(), second: s.second}
 	r := result{fate: notTried}
 	for {
 		t, pass := pl.circuit.enter(pl.ctx, how)
@@ -242,8 +264,9 @@ func (s *sender) try(spans int, b EncodedBatch, keep func() bool, f func(context
 			continue
 		}
 		if fail == nil {
-			pl.circuit.answered(t)
-			pl.health.succeeded()
+			if pl.circuit.answered(t) {
+				pl.health.succeeded()
+			}
 			return result{fate: delivered}
 		}
 		r = result{fate: failed, said: fail.said}

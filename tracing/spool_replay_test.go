@@ -4,11 +4,13 @@ package tracing_test
 
 import (
 	"context"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -303,5 +305,101 @@ func TestPartialSuccessAtTheDeadline(t *testing.T) {
 		assert.Equal(t, tracing.DroppedStats{Rejected: 1}, s.Dropped)
 		assert.Zero(t, s.Spool.Spans)
 		sumsHold(t, p)
+	})
+}
+
+// Also when nothing else ends: the batches behind it are asked for, and it alone stays until others show
+// that it is to blame.
+func TestReplayGetsPastWhatTheBackendNeverTakes(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		tracer, p := inBubble(t, newBackend(true), tracing.WithSpool(dir, spoolBytes), tracing.WithBatchSpans(1))
+		endOne(tracer, "poison")
+		endNumbered(tracer, 0, 9)
+		shutdown(t, p)
+
+		b := refuses("poison")
+		tracer, p = inBubble(t, b, tracing.WithSpool(dir, spoolBytes), tracing.WithBatchSpans(1))
+		time.Sleep(20 * time.Minute)
+		s := p.Stats().Exporters[0]
+		assert.Equal(t, numerals(0, 9), b.got())
+		assert.Equal(t, 1, s.Spool.Spans)
+		assert.Zero(t, s.Dropped)
+		for range 10 {
+			endOne(tracer, "live")
+			time.Sleep(time.Minute)
+		}
+		s = p.Stats().Exporters[0]
+		assert.Zero(t, s.Spool.Spans)
+		assert.Equal(t, tracing.DroppedStats{ExportFailed: 1}, s.Dropped)
+		assert.Len(t, b.got(), 9+10)
+		shutdown(t, p)
+		sumsHold(t, p)
+	})
+}
+
+// A batch that is sent in halves when Shutdown leaves the exporter: the half that waits is spooled too.
+func TestShutdownSpoolsTheHalfThatWaits(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		b := &backend{}
+		b.send = func(_ context.Context, names []string) error {
+			if len(names) > 5 {
+				return &tracing.ExportError{Err: errBackend, TooLarge: true}
+			}
+			<-release
+			return nil
+		}
+		tracer, p := inBubble(t, b, tracing.WithSpool(t.TempDir(), spoolBytes))
+		endNumbered(tracer, 0, 10)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		require.ErrorIs(t, p.Shutdown(ctx), context.DeadlineExceeded)
+		s := p.Stats().Exporters[0]
+		assert.Zero(t, s.Dropped)
+		assert.Equal(t, 10, s.Spool.Spans)
+		sumsHold(t, p)
+		close(release)
+		synctest.Wait()
+		sumsHold(t, p)
+	})
+}
+
+// asks is a handler that asks for the statistics of the provider that logs to it.
+type asks struct {
+	slog.Handler
+	provider *atomic.Pointer[tracing.Provider]
+}
+
+func (asks) Enabled(context.Context, slog.Level) bool { return true }
+
+func (a asks) Handle(context.Context, slog.Record) error {
+	if p := a.provider.Load(); p != nil {
+		_ = p.Stats()
+	}
+	return nil
+}
+
+// Nothing is logged under a lock that Stats takes, not even when the disk fails while an exporter is left.
+func TestLoggerMayAskForStats(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		dir := filepath.Join(t.TempDir(), "spool")
+		release := make(chan struct{})
+		e := &encoder{send: func(context.Context, []string) error { <-release; return nil }}
+		var asked atomic.Pointer[tracing.Provider]
+		p := newProvider(t, tracing.WithLogger(slog.New(asks{slog.DiscardHandler, &asked})),
+			tracing.WithExporter(e, tracing.WithSpool(dir, spoolBytes), tracing.WithBatchSpans(1)))
+		asked.Store(p)
+		endOne(p.NewTracer("test"), "one")
+		synctest.Wait()
+		require.NoError(t, os.RemoveAll(dir))
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		require.ErrorIs(t, p.Shutdown(ctx), context.DeadlineExceeded)
+		sumsHold(t, p)
+		close(release)
 	})
 }

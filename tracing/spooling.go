@@ -107,6 +107,9 @@ const (
 	// suspectAfter is how long a batch of the spool may fail before others get the chance to show that
 	// it is not the backend's fault, and then how long it may fail while others are answered.
 	suspectAfter = time.Minute
+	// askAfter is how long a batch of the spool may fail before the one behind it is sent in its place, to
+	// find out; and how long it is until that is done again, if it fails too.
+	askAfter = 10 * time.Minute
 )
 
 // replay sends what is in the spool, oldest first, whenever the backend answers. It ends at Shutdown,
@@ -139,6 +142,8 @@ func (s *sender) replayEntry() {
 	pl, e := s.pl, s.entry
 	s.failing = time.Time{}
 	var last, blamed time.Time // when e failed last, and first although others were answered in between
+	var asked time.Time        // when askNext was last called
+	helped := false            // it was delivered
 	for {
 		s.fates, s.left, s.undone, s.todo = s.fates[:0], s.left[:0], false, len(e.Ends)
 		s.deliver(EncodedBatch{Resource: e.Resource, data: e.Data, ends: e.Ends})
@@ -162,15 +167,23 @@ func (s *sender) replayEntry() {
 			return
 		}
 		last = now
+		if helped || now.Sub(s.failing) >= askAfter && now.Sub(asked) >= askAfter {
+			asked, helped = now, pl.askNext()
+		}
 	}
 }
 
 // commit takes a batch out of the spool and counts what has become of it. Parts that have to wait go
-// back in. If that cannot be written, or Shutdown has left this sender behind, the batch stays as it is.
+// back in, as one. If that cannot be written, or Shutdown has left this sender behind, the batch stays as it
+// is.
 func (s *sender) commit() {
 	pl := s.pl
-	for _, b := range s.left {
-		if pl.appendToSpool(b) != nil {
+	if len(s.left) > 0 {
+		rest := EncodedBatch{Resource: s.entry.Resource}
+		for _, b := range s.left {
+			rest = rest.with(b)
+		}
+		if pl.appendToSpool(rest) != nil {
 			pl.spoolFull.Add(uint64(pl.spool.Return(s.entry)))
 			return
 		}
@@ -184,6 +197,24 @@ func (s *sender) commit() {
 			pl.replayed.Add(uint64(f.n))
 		}
 	}
+}
+
+// askNext sends the batch behind the one that has just failed, once and without a pause, to find out whether
+// that one is to blame, and reports whether it was delivered. It comes second so that the order stays as it
+// is when an outage ends, unless that is just between the two.
+func (pl *pipeline) askNext() bool {
+	e, ok := pl.spool.Take()
+	if !ok {
+		return false
+	}
+	s := sender{pl: pl, entry: &e, second: true, todo: len(e.Ends)}
+	s.deliver(EncodedBatch{Resource: e.Resource, data: e.Data, ends: e.Ends})
+	if s.undone {
+		pl.spoolFull.Add(uint64(pl.spool.Return(&e)))
+		return false
+	}
+	s.commit()
+	return true
 }
 
 // suspect reports whether the batch that is being replayed has failed for so long that it may be to blame.
