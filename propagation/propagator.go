@@ -166,9 +166,9 @@ func (p *Propagator) Extract(ctx context.Context, carrier otelprop.TextMapCarrie
 		return &node{ctx, found}
 	}
 	some := p.readCorrelation(&src, &found)
-	old := remote.FromContext(ctx)
-	known := old != nil && (!saysSomething(&found) || old.HasIDs())
-	if !some && (known || !saysSomething(&found)) {
+	old, says := remote.FromContext(ctx), saysSomething(&found)
+	known := old != nil && (!says || old.HasIDs())
+	if !some && (known || !says) {
 		return ctx
 	}
 	// Neither a request id nor a decision alone is about another trace: what is known of that in ctx stays. A trace
@@ -206,7 +206,7 @@ func (p *Propagator) meet(src *source, found, in *arrival) {
 }
 
 // saysSomething reports whether there are ids, a trace id or a decision.
-func saysSomething(in *arrival) bool { return in.Decision != Defer || in.TraceID.IsValid() }
+func saysSomething(in *arrival) bool { return in.Decision != Defer || in.TraceID != trace.TraceID{} }
 
 // meetAlone adds what a format says without a span id to what another one did: a decision, or a trace id. The first
 // of each counts.
