@@ -273,6 +273,10 @@ const (
 	DefaultBatchDelay    = 5 * time.Second
 	DefaultExportTimeout = 30 * time.Second
 	DefaultRetryLimit    = time.Minute
+
+	// SpoolQueueSpans is the default of [WithQueueSpans] where there is a spool, which is only behind the
+	// queue: a burst must not be lost before it gets there.
+	SpoolQueueSpans = 16 * 1024
 )
 
 func defaultPipeline() pipelineConfig {
@@ -310,6 +314,9 @@ func (c *config) newPipelineConfig(opts []PipelineOption) (pipelineConfig, error
 	}
 	pc.batchSpans = min(pc.batchSpans, pc.queueSpans)
 	if pc.spoolDir != "" {
+		if pc.encodedSpans == math.MaxInt { // neither an option nor the environment says how many
+			pc.queueSpans = SpoolQueueSpans
+		}
 		pc.batchBytes = int(min(int64(pc.batchBytes), pc.spoolBytes/spoolBatches))
 	}
 	if pc.dropOldest && pc.queueWait > 0 {
@@ -343,7 +350,7 @@ func positiveDuration(option string, d time.Duration, set func(*pipelineConfig))
 // out of the queue (up to 64 hand-overs), the batch that is being made and those that are being sent. When
 // the queue is full, new spans are dropped and counted, or what [WithDropOldest] and [WithQueueWait] say;
 // encoded ones go to the spool, if there is one. n must be positive. Without this option
-// [DefaultQueueSpans] may wait, and those that are encoded are bounded in bytes only ([WithQueueBytes]).
+// [DefaultQueueSpans] may wait, [SpoolQueueSpans] with a spool, and those that are encoded are bounded in bytes only ([WithQueueBytes]).
 func WithQueueSpans(n int) PipelineOption {
 	return positive("WithQueueSpans", n, func(c *pipelineConfig) { c.queueSpans, c.encodedSpans = n, n })
 }

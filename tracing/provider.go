@@ -177,7 +177,7 @@ func (p *Provider) NewTracer(name string, opts ...TracerOption) *Tracer {
 // have delivered or dropped it, or ctx is done. Spans of local traces that go on are included. The
 // error says what was not delivered.
 func (p *Provider) ForceFlush(ctx context.Context) error {
-	if p.closed.Load() {
+	if p == nil || p.closed.Load() {
 		return nil
 	}
 	errs := make([]error, 0, len(p.processors)+len(p.pipelines))
@@ -193,9 +193,10 @@ func (p *Provider) ForceFlush(ctx context.Context) error {
 // span.unfinished, and shuts processors and exporters down, the exporters side by side. It returns
 // when that is done or ctx is, and then the provider's goroutines are gone; the error says what was
 // not delivered. After it Start makes spans that record nothing. Further calls wait for the first
-// one, or their ctx, and return its error.
+// one, or their ctx, and return its error. On a nil provider, such as that of a NewProvider that failed, it
+// does nothing.
 func (p *Provider) Shutdown(ctx context.Context) error {
-	if p.shared() {
+	if p == nil || p.shared() {
 		return nil
 	}
 	first := false

@@ -380,3 +380,13 @@ func TestProviderConcurrentSafe(t *testing.T) {
 	assert.EqualValues(t, 1600, p.Stats().Ended)
 	sumsHold(t, p)
 }
+
+// The deferred Shutdown of a provider that could not be made does nothing.
+func TestNilProviderShutsDown(t *testing.T) {
+	t.Parallel()
+	p, err := tracing.NewProvider(tracing.WithServiceName(""))
+	require.Error(t, err)
+	require.Nil(t, p)
+	require.NoError(t, p.ForceFlush(t.Context()))
+	require.NoError(t, p.Shutdown(t.Context()))
+}

@@ -392,6 +392,7 @@ func TestSpoolOfAnotherEncoding(t *testing.T) {
 	flush(t, p)
 	s := p.Stats().Exporters[0]
 	assert.EqualValues(t, 1, s.Spool.Damaged)
+	assert.EqualValues(t, 10, s.Dropped.SpoolFailed, "they are lost, and not in silence")
 	assert.Equal(t, []string{"new"}, b.got())
 	shutdown(t, p)
 	sumsHold(t, p)

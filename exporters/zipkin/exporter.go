@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	neturl "net/url"
+	"strings"
 	"sync/atomic"
 
 	"github.com/spandrel-go/spandrel/internal/transport"
@@ -167,8 +168,16 @@ func (e *Exporter) SendRequest(ctx context.Context, body []byte, _ int) error {
 	if failure == nil {
 		return nil
 	}
+	var advice string
+	switch failure.StatusCode {
+	case http.StatusMovedPermanently, http.StatusFound, http.StatusNotFound, http.StatusMethodNotAllowed:
+		_, rest, _ := strings.Cut(e.client.URL(), "://")
+		if _, path, _ := strings.Cut(rest, "/"); path == "" {
+			advice = "; the URL has no path, and Zipkin's is /api/v2/spans"
+		}
+	}
 	return &tracing.ExportError{
-		Err:       fmt.Errorf("zipkin: %w", failure),
+		Err:       fmt.Errorf("zipkin: %w%s", failure, advice),
 		Retryable: failure.Retryable, TooLarge: failure.TooLarge, RetryAfter: failure.RetryAfter,
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -267,4 +268,19 @@ func TestExporterConcurrentSafe(t *testing.T) {
 	}
 	wg.Wait()
 	assert.Len(t, b.received(t), 40)
+}
+
+// The address of a Zipkin server is not yet the URL of its API, and the error says so.
+func TestURLWithoutAPath(t *testing.T) {
+	t.Parallel()
+	for path, advised := range map[string]bool{"": true, "/": true, "/zipkin": false} {
+		server := httptest.NewServer(http.RedirectHandler("/zipkin/", http.StatusFound))
+		t.Cleanup(server.Close)
+		e, err := zipkin.New(server.URL + path)
+		require.NoError(t, err)
+		err = e.SendRequest(t.Context(), []byte("[]"), 1)
+		require.ErrorContains(t, err, "302")
+		assert.Equal(t, advised, strings.Contains(err.Error(), "Zipkin's is /api/v2/spans"), "%q: %v", path, err)
+		require.NoError(t, e.Shutdown(t.Context()))
+	}
 }

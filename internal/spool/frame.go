@@ -86,26 +86,27 @@ const (
 )
 
 // readHeader reads the header of a segment file.
-func readHeader(r io.ReaderAt, format string) header {
+func readHeader(r io.ReaderAt, format string) (h header, name string) {
 	// A header of another encoding may be longer or shorter than ours: read as much as one can have.
 	head := make([]byte, headBytes+maxFormat)
 	n, err := r.ReadAt(head, 0)
 	if err != nil && !errors.Is(err, io.EOF) {
-		return headerDamaged
+		return headerDamaged, ""
 	}
 	head = head[:n]
 	const nameAt = len(magic) + 4
 	if len(head) < headBytes || string(head[:len(magic)]) != magic {
-		return headerDamaged
+		return headerDamaged, ""
 	}
-	name := int(le.Uint16(head[nameAt-2:]))
-	if len(head) < headBytes+name || crc32.Checksum(head[:nameAt+name], castagnoli) != le.Uint32(head[nameAt+name:]) {
-		return headerDamaged
+	n = int(le.Uint16(head[nameAt-2:]))
+	if len(head) < headBytes+n || crc32.Checksum(head[:nameAt+n], castagnoli) != le.Uint32(head[nameAt+n:]) {
+		return headerDamaged, ""
 	}
-	if le.Uint16(head[len(magic):]) != version || string(head[nameAt:nameAt+name]) != format {
-		return headerForeign
+	name = string(head[nameAt : nameAt+n])
+	if le.Uint16(head[len(magic):]) != version || name != format {
+		return headerForeign, name
 	}
-	return headerSound
+	return headerSound, name
 }
 
 // appendFrame appends b's frame for the position pos of a file.

@@ -69,9 +69,13 @@ func (s *Spool) recoverSegment(g *segment, whole bool) (appendable bool, err err
 	s.stats.Bytes += g.bytes
 
 	if g.bytes > 0 { // or its maker was killed before the first write: nothing is damaged
-		switch readHeader(f, s.format) {
+		switch h, name := readHeader(f, s.format); h {
 		case headerForeign:
 			s.stats.Damaged++
+			g.key.format = name
+			_ = s.count(g, false) // it is one damaged place as a whole
+			s.stats.Recovered += uint64(g.unseen)
+			s.stats.Lost += uint64(g.unseen)
 			s.remove(g)
 			return false, nil
 		case headerSound:

@@ -64,9 +64,9 @@ type Stats struct {
 	Bytes     int64  // of all files
 	Recovered uint64 // spans that waited at Open
 	Damaged   uint64 // damaged or torn places, and files of another format, found by Open or Take
-	// Lost counts spans that waited and were found damaged by Take, or were taken at Close while their file
-	// had been dropped for room, Shrunk those that Open dropped because
-	// MaxBytes had become smaller: they are lost without a method having returned their number.
+	// Lost counts spans that waited and were found damaged by Take or in files of another format by Open,
+	// or were taken at Close while their file had been dropped for room; Shrunk those that Open dropped
+	// because MaxBytes had become smaller. They are lost without a method having returned their number.
 	Lost, Shrunk uint64
 }
 
@@ -410,6 +410,7 @@ func (s *Spool) Close() error {
 	defer s.show()
 	s.closed = true
 	s.finish()
+	err := s.syncs.wait() // on Windows a file that is open cannot be deleted
 	s.removeStuck()
 	for _, g := range s.segs {
 		g.close()
@@ -417,7 +418,7 @@ func (s *Spool) Close() error {
 	s.buf = nil
 	s.giveUp(s.homeless) // nobody will find them
 	// Not finished by the active file: the names of those that were deleted since.
-	err := errors.Join(s.syncs.wait(), syncDir(s.dir), s.lock.Close())
+	err = errors.Join(err, syncDir(s.dir), s.lock.Close())
 	if err != nil {
 		return fmt.Errorf("spool: %w", err)
 	}
