@@ -95,5 +95,5 @@ func TestExporterProgram(t *testing.T) {
 	t.Parallel()
 	out, err := exec.Command(build(t, programs(t)[1])).CombinedOutput()
 	require.NoError(t, err, "%s", out)
-	assert.Equal(t, "cli greet internal hello\n", string(out))
+	assert.Equal(t, "cli greet internal\n   greeting.text hello\n", string(out))
 }

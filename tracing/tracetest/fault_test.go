@@ -109,7 +109,7 @@ func TestFaultsMeetThePipeline(t *testing.T) {
 		}
 		begin := time.Now()
 		require.ErrorContains(t, p.ForceFlush(t.Context()), "boom")
-		assert.Equal(t, 5*time.Second, time.Since(begin))
+		assert.InDelta(t, 5.25, time.Since(begin).Seconds(), 0.26, "what was asked for, and up to a tenth more")
 		assert.Equal(t, []string{"2", "3"}, r.Names(), "the first half panicked")
 		assert.Equal(t, "4 2", seen)
 		assert.Equal(t, tracetest.Counts{Calls: 4, Spans: 12}, e.Counts())
