@@ -268,6 +268,6 @@ func (s *shop) requireRequestIDs(t testing.TB) {
 			continue
 		}
 		assert.Equal(t, []string{"", stock[0]}, ids)
-		assert.Regexp(t, `^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`, stock[0])
+		assert.Regexp(t, `^[0-9a-f]{8}-[0-9a-f]{4}-9[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`, stock[0])
 	}
 }
