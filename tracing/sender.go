@@ -114,23 +114,23 @@ func (s *sender) deliver(b EncodedBatch) {
 		s.body = nil
 	}
 	if pl.halves(r, n) {
-		s.await(b.Part(n/2, n))
+		s.shelve(b.Part(n/2, n))
 		s.deliver(b.Part(0, n/2))
-		s.deliver(s.awaited())
+		s.deliver(s.unshelve())
 		return
 	}
 	s.account(r, n, sent)
 }
 
-// await keeps a part of a live batch that is to be delivered after another, where giveUp finds it.
-func (s *sender) await(b EncodedBatch) {
+// shelve keeps a part of a live batch that is to be delivered after another, where giveUp finds it.
+func (s *sender) shelve(b EncodedBatch) {
 	s.pl.tally.Lock()
 	s.rest = append(s.rest, b)
 	s.pl.tally.Unlock()
 }
 
-// awaited takes the newest part that await has kept.
-func (s *sender) awaited() EncodedBatch {
+// unshelve takes the newest part that shelve has kept.
+func (s *sender) unshelve() EncodedBatch {
 	s.pl.tally.Lock()
 	defer s.pl.tally.Unlock()
 	b := s.rest[len(s.rest)-1]
