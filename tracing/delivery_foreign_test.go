@@ -263,3 +263,31 @@ func TestDeliveryErrorHasNoOldCause(t *testing.T) {
 		shutdown(t, p)
 	})
 }
+
+// FailNow in AppendSpan ends the worker's goroutine: what it had in hand has failed, and another goes on.
+func TestAppendSpanEndsItsGoroutine(t *testing.T) {
+	t.Parallel()
+	for _, at := range []int{1, 3, 10} {
+		synctest.Test(t, func(t *testing.T) {
+			n := 0
+			e := &encoder{appendSpan: func(dst []byte, d *tracing.SpanData) []byte {
+				if n++; n == at {
+					runtime.Goexit()
+				}
+				return appendName(dst, d.Name)
+			}}
+			tracer, p := inBubble(t, e)
+			endMany(tracer, 10)
+			begin := time.Now()
+			_ = p.ForceFlush(context.Background())
+			assert.Equal(t, begin, time.Now())
+			s := p.Stats().Exporters[0]
+			assert.Zero(t, s.Waiting)
+			assert.Positive(t, s.Dropped.ExportFailed)
+			endMany(tracer, 10)
+			shutdown(t, p)
+			assert.GreaterOrEqual(t, p.Stats().Exporters[0].Exported, s.Exported+10)
+			sumsHold(t, p)
+		})
+	}
+}

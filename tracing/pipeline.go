@@ -43,6 +43,8 @@ type pipeline struct {
 	batch *batch // what the worker is filling; nil when empty
 	// What the newest batch held, for the worker to make the next one.
 	usualBytes, usualSpans int
+	hand                   int    // spans that it has taken and not put into a batch; for encoders only
+	pushing                *flush // that it is at work for; nil when at none
 	// Of the worker: dropped spans, as far as the log knows, and since when.
 	dropsLogged uint64
 	dropsLog    time.Time
@@ -159,7 +161,21 @@ func (pl *pipeline) start() {
 
 // work is the worker: it alone touches pl.batch and calls AppendSpan.
 func (pl *pipeline) work() {
-	defer close(pl.worked)
+	ended := false
+	defer func() {
+		if ended {
+			close(pl.worked)
+			return
+		}
+		// AppendSpan has ended the goroutine, as FailNow does in an exporter of a test.
+		pl.health.failed(errGoexit)
+		pl.resolve(&pl.failed, pl.hand)
+		pl.hand = 0
+		go pl.work()
+	}()
+	if pl.pushing != nil {
+		pl.pushOn(*pl.pushing)
+	}
 	ticker := time.NewTicker(max(pl.cfg.delay/delayParts, 1))
 	defer ticker.Stop()
 	poll := time.NewTimer(time.Hour)
@@ -190,6 +206,7 @@ func (pl *pipeline) work() {
 			pl.drain(math.MaxInt, untilShutdown)
 			pl.submit(untilShutdown)
 			pl.outbox.close()
+			ended = true
 			return
 		}
 	}
@@ -214,9 +231,11 @@ func (pl *pipeline) drainAll() (spans int) {
 
 // pushOn moves what a flush waits for on to the senders.
 func (pl *pipeline) pushOn(f flush) {
+	pl.pushing = &f
 	pl.drain(pl.queue.until(f.end), untilShutdown)
 	pl.submit(untilShutdown)
 	pl.outbox.mark(f.done)
+	pl.pushing = nil
 	pl.queue.rearm()
 }
 
@@ -244,13 +263,16 @@ func (pl *pipeline) drain(n int, wait time.Duration) {
 			}
 			continue
 		}
+		pl.hand = spans
 		for _, b := range blocks {
 			switch {
 			case pl.ctx.Err() != nil && pl.spool == nil: // Shutdown's time is up
 				pl.resolve(&pl.atEnd, b.spans)
+				pl.hand -= b.spans
 				b.release()
 			case wait == 0 && pl.spool == nil && !pl.cfg.dropOldest && pl.outbox.refuses.Load():
 				pl.resolve(&pl.queueFull, b.spans) // it need not be encoded to be dropped
+				pl.hand -= b.spans
 				b.release()
 			case pl.encoder != nil:
 				pl.encode(b, wait)
@@ -327,6 +349,7 @@ func (pl *pipeline) encode(b *block, wait time.Duration) {
 		if err != nil || len(data) <= n {
 			out.data = out.data[:n]
 			pl.resolve(&pl.rejected, 1)
+			pl.hand--
 			if err != nil {
 				pl.health.failed(err)
 			}
@@ -344,6 +367,7 @@ func (pl *pipeline) encode(b *block, wait time.Duration) {
 		out.data = data
 		out.ends = append(out.ends, len(data))
 		out.spans++
+		pl.hand--
 		if out.spans >= pl.cfg.batchSpans {
 			pl.submit(wait)
 		}

@@ -65,6 +65,8 @@ func (s *sender) send() {
 	}
 }
 
+var errGoexit = errors.New("tracing: exporter ended its goroutine")
+
 // restart is deferred by what a sender does all its life. If that has not come to its end, the exporter has
 // ended the goroutine, as FailNow does in an exporter of a test: the batch at hand has failed, which
 // settle says, and another goroutine goes on.
@@ -73,7 +75,7 @@ func (s *sender) restart(run, settle func()) {
 		s.pl.senderEnds()
 		return
 	}
-	s.pl.health.failed(errors.New("tracing: exporter ended its goroutine"))
+	s.pl.health.failed(errGoexit)
 	s.pl.tally.Lock()
 	s.rest = nil
 	s.pl.tally.Unlock()
