@@ -13,6 +13,9 @@ LIBRARY := $(filter-out ./internal/%,$(MODULES))
 BIN := $(CURDIR)/.tmp/bin
 GOLANGCI_VERSION := v2.12.2
 GOLANGCI := $(BIN)/golangci-lint-$(GOLANGCI_VERSION)
+# Its cache is this tree's own: findings are kept by content and with the path they were found at, so in a
+# shared one those of a copy elsewhere come back, past the exclusions, which go by path.
+export GOLANGCI_LINT_CACHE := $(CURDIR)/.tmp/golangci-lint
 # govulncheck is not here: it asks a database over the network, and all targets but the downloads of
 # modules and servers work without.
 
