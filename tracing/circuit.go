@@ -24,7 +24,8 @@ const (
 // and closes or opens it again.
 type circuit struct {
 	mu         sync.Mutex // guards all below
-	opened     ticket     // how often it has been opened, also again after a probe
+	opened     ticket     // how often it has been opened, also again after a probe, or another backend asked for
+	renewed    ticket     // what opened was when the backend was last replaced
 	failures   int        // that have opened it, in a row
 	until      time.Time  // when the pause ends; zero: closed
 	pause      time.Duration
@@ -34,6 +35,9 @@ type circuit struct {
 	stopping   bool      // no pauses any more: a failure is final
 	dead       bool      // no calls any more
 	changed    chan struct{}
+
+	notifier TargetNotifier  // nil without one; set before the first call
+	replaced <-chan struct{} // closed by notifier when another backend is asked for
 }
 
 // ticket is what a call enters with and reports with: it says which opening came before it. What a call
@@ -61,6 +65,7 @@ type terms struct {
 // enter asks for permission to make a call.
 func (c *circuit) enter(ctx context.Context, w terms) (ticket, pass) {
 	for {
+		c.look()
 		c.mu.Lock()
 		now, due := time.Now(), c.until
 		if w.last {
@@ -87,7 +92,7 @@ func (c *circuit) enter(ctx context.Context, w terms) (ticket, pass) {
 		if c.changed == nil {
 			c.changed = make(chan struct{})
 		}
-		changed, pause := c.changed, due.Sub(now)
+		changed, replaced, pause := c.changed, c.replaced, due.Sub(now)
 		if c.probing { // the probe's end changes the state
 			pause = untilShutdown
 			if !w.giveUp.IsZero() {
@@ -98,11 +103,58 @@ func (c *circuit) enter(ctx context.Context, w terms) (ticket, pass) {
 		timer := time.NewTimer(pause)
 		select {
 		case <-changed:
+		case <-replaced:
 		case <-timer.C:
 		case <-ctx.Done():
 		}
 		timer.Stop()
 	}
+}
+
+// watch has the circuit notice when the exporter is pointed at another backend. It is called before all
+// else, with what foreign code may answer.
+func (c *circuit) watch(n TargetNotifier) {
+	c.notifier = n
+	c.replaced = replacedOf(n)
+}
+
+// replacedOf returns the channel that tells of the next backend; nil, of which nothing is heard, if the exporter
+// panics.
+func replacedOf(n TargetNotifier) (replaced <-chan struct{}) {
+	_ = guarded(func() error { replaced = n.TargetReplaced(); return nil })
+	return replaced
+}
+
+// look finds out whether another backend has been asked for since it was last called. What the one before it
+// has said, and will say, does not hold for that one: a pause is over, and a call goes out to probe it.
+func (c *circuit) look() {
+	if c.notifier == nil {
+		return
+	}
+	c.mu.Lock()
+	replaced := c.replaced
+	c.mu.Unlock()
+	select {
+	case <-replaced:
+	default:
+		return
+	}
+	next := replacedOf(c.notifier) // foreign code: not under the lock
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.replaced != replaced {
+		return // another call was here first
+	}
+	if next == replaced {
+		next = nil // a notifier that does not look for changes: it would end all pauses
+	}
+	c.replaced = next
+	c.opened++
+	c.renewed = c.opened
+	if !c.until.IsZero() {
+		c.failures, c.until, c.pause, c.asked, c.probing = 0, time.Now(), 0, false, false
+	}
+	c.tell()
 }
 
 // holds reports whether a call may still go out that has entered.
@@ -155,7 +207,7 @@ func (c *circuit) failed(t ticket, retryAfter time.Duration) {
 		c.until = now.Add(c.pause)
 		c.probing = false
 		c.dead = c.dead || c.stopping
-	} else if retryAfter > 0 && !c.until.IsZero() {
+	} else if retryAfter > 0 && !c.until.IsZero() && t >= c.renewed {
 		if pause := asAsked(retryAfter); now.Add(pause).After(c.until) {
 			c.pause, c.until, c.asked = pause, now.Add(pause), true
 		}

@@ -48,6 +48,15 @@ type EncodingExporter interface {
 	SendRequest(ctx context.Context, body []byte, spans int) error
 }
 
+// TargetNotifier is an [Exporter] that can be pointed at another backend while it runs. The pipeline finds it
+// by type assertion, and then a pause that the old backend has caused, or asked for, ends when it is
+// replaced.
+type TargetNotifier interface {
+	// TargetReplaced returns a channel that is closed when the present target is replaced. It does not
+	// block and may be called by several goroutines at a time.
+	TargetReplaced() <-chan struct{}
+}
+
 // EncodedBatch is a number of spans encoded by [EncodingExporter.AppendSpan]. It is read-only,
 // borrowed, and its parts alias it.
 type EncodedBatch struct {

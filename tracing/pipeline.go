@@ -123,6 +123,9 @@ func newPipeline(p *Provider, e Exporter, cfg pipelineConfig) (pl *pipeline, err
 		pl.lent <- struct{}{}
 	}
 	pl.ctx, pl.cancel = context.WithCancel(p.suppressed.asContext())
+	if n, ok := e.(TargetNotifier); ok {
+		pl.circuit.watch(n)
+	}
 	if enc, ok := e.(EncodingExporter); ok {
 		defer func() {
 			if x := recover(); x != nil {

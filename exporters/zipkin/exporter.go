@@ -27,6 +27,7 @@ type Exporter struct {
 var (
 	_ tracing.EncodingExporter = (*Exporter)(nil)
 	_ tracing.EncodingNamer    = (*Exporter)(nil)
+	_ tracing.TargetNotifier   = (*Exporter)(nil)
 )
 
 // New makes an exporter that posts to url, which is used as it stands, path included. With an empty
@@ -51,8 +52,8 @@ func New(url string, opts ...Option) (*Exporter, error) {
 //
 // A request carries the URL and all the headers of one call, never some of another's. Those that begin
 // after SetTarget has returned go to the new place, also with a batch that has failed at the old one; those
-// under way end as they began, and what they answer counts. Connections to the old host are closed as they
-// fall idle, but not those of [WithHTTPClient].
+// under way end as they began, and what they answer counts. A pause that the old place has caused or asked for
+// ends. Connections to the old host are closed as they fall idle, but not those of [WithHTTPClient].
 func (e *Exporter) SetTarget(url string, headers map[string]string) error {
 	var (
 		u      *neturl.URL // nil: as it is
@@ -72,6 +73,10 @@ func (e *Exporter) SetTarget(url string, headers map[string]string) error {
 	e.client.SetTarget(u, header)
 	return nil
 }
+
+// TargetReplaced returns a channel that is closed by the next [Exporter.SetTarget]: by it a provider knows that
+// it need not wait for the old place any more.
+func (e *Exporter) TargetReplaced() <-chan struct{} { return e.client.TargetReplaced() }
 
 // URL returns where the exporter sends to, without user information and query.
 func (e *Exporter) URL() string { return e.client.URL() }

@@ -90,11 +90,11 @@ func TestSetTargetUnderLoadConcurrentSafe(t *testing.T) {
 	assert.NotEmpty(t, servers["b"].Accepted())
 }
 
-// A batch that has failed at the old place is delivered at the new one.
+// A batch that has failed at the old place is delivered at the new one, however long the old one asked to wait.
 func TestSetTargetRetriesAtTheNewPlace(t *testing.T) {
 	t.Parallel()
 	broken, working := faulty.New(t), faulty.New(t)
-	broken.Rest(faulty.Status(http.StatusServiceUnavailable))
+	broken.Rest(faulty.Status(http.StatusServiceUnavailable, "Retry-After", "86400"))
 	e, err := zipkin.New(broken.URL())
 	require.NoError(t, err)
 	p := providerFor(t, e, tracing.WithBatchDelay(time.Millisecond))

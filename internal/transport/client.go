@@ -72,9 +72,10 @@ type Client struct {
 // target is where a request goes, what it carries, and on which connections. It is never changed, only
 // replaced, and a request reads it once: so nothing of two of them meets in one request.
 type target struct {
-	url    *url.URL
-	header http.Header
-	conns  *connections
+	url      *url.URL
+	header   http.Header
+	conns    *connections
+	replaced chan struct{} // closed when another target has taken its place
 }
 
 // connections are those to one server, or all of a client of the user.
@@ -156,7 +157,7 @@ func New(cfg Config) *Client {
 	default:
 		conns = newConnections(NewTransport())
 	}
-	c.target.Store(&target{cfg.URL, cfg.Header, conns})
+	c.target.Store(&target{cfg.URL, cfg.Header, conns, make(chan struct{})})
 	return c
 }
 
@@ -168,6 +169,7 @@ func (c *Client) SetTarget(u *url.URL, header http.Header) {
 	for {
 		old := c.target.Load()
 		t := *old
+		t.replaced = make(chan struct{})
 		if u != nil {
 			t.url = u
 			if !old.sameServer(u) {
@@ -178,11 +180,15 @@ func (c *Client) SetTarget(u *url.URL, header http.Header) {
 			t.header = header
 		}
 		if c.target.CompareAndSwap(old, &t) {
+			close(old.replaced)
 			c.leave(old.conns)
 			return
 		}
 	}
 }
+
+// TargetReplaced returns a channel that is closed by the next SetTarget.
+func (c *Client) TargetReplaced() <-chan struct{} { return c.target.Load().replaced }
 
 // URL returns the URL of the requests that begin now, as error texts show it: without user information and
 // query.
