@@ -61,23 +61,11 @@ func TestAWSReads(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			p := newPropagator(t, propagation.Config{Extract: everyFormat})
-			want := b3Case{ids: tt.ids, decision: tt.decision}
-			if tt.ids != "" || tt.decision != propagation.Defer {
-				want.format = "aws"
-			}
-			expected := want.want(t)
-			if tt.fields != "" {
-				expected.Extra = &propagation.Extra{AWSFields: tt.fields}
-			}
-			got := extract(p, headers("x-amzn-trace-id", tt.value))
-			assert.Equal(t, expected, got)
-			var malformed []propagation.Malformed
-			if tt.reason != "" {
-				malformed = []propagation.Malformed{{Format: "aws", Reason: tt.reason, Count: 1}}
-			}
-			assert.Equal(t, malformed, p.Stats().Malformed)
-			assert.Equal(t, got, extract(p, mapCarrier([]string{"x-amzn-trace-id", tt.value})), "any carrier reads the same")
+			assertReads(t, "aws", []string{"x-amzn-trace-id", tt.value}, b3Case{ids: tt.ids, decision: tt.decision}, tt.reason, func(r *propagation.Remote) {
+				if tt.fields != "" {
+					r.Extra = &propagation.Extra{AWSFields: tt.fields}
+				}
+			})
 		})
 	}
 }
@@ -85,12 +73,7 @@ func TestAWSReads(t *testing.T) {
 func TestAWSWrites(t *testing.T) {
 	t.Parallel()
 	own := awsRoot + ";Parent=" + ownHex + ";Sampled=1"
-	tests := []struct {
-		name    string
-		arrived []string
-		span    bool // a span is made, which is sampled
-		want    []string
-	}{
+	testWrites(t, "aws", []writeCase{
 		{"a trace that starts here", nil, true, []string{"x-amzn-trace-id", own}},
 		{
 			"a trace id that arrived in 64 bits",
@@ -136,20 +119,7 @@ func TestAWSWrites(t *testing.T) {
 			[]string{"x-amzn-trace-id", own + ";Lineage=a:0"},
 		},
 		{"a trace id alone of another format", []string{"x-datadog-trace-id", "1", "x-datadog-origin", "synthetics"}, false, nil},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			p := newPropagator(t, propagation.Config{Extract: everyFormat, Inject: []string{"aws"}})
-			ctx := p.Extract(context.Background(), headers(tt.arrived...))
-			if tt.span {
-				ctx = startSpan(t, ctx, true)
-			}
-			got := inject(ctx, p)
-			delete(got, "X-Request-Id")
-			assert.Equal(t, headers(tt.want...), got)
-		})
-	}
+	})
 }
 
 // The fields belong to the trace that they came with.

@@ -102,24 +102,12 @@ func TestDatadogReads(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			p := newPropagator(t, propagation.Config{Extract: everyFormat})
-			base := b3Case{ids: tt.ids, decision: tt.decision}
-			if tt.ids != "" || tt.decision != propagation.Defer {
-				base.format = "datadog"
-			}
-			want := base.want(t)
-			want.Priority = tt.priority
-			if tt.tags+tt.origin != "" {
-				want.Extra = &propagation.Extra{DatadogTags: tt.tags, DatadogOrigin: tt.origin}
-			}
-			got := extract(p, headers(tt.headers...))
-			assert.Equal(t, want, got)
-			var malformed []propagation.Malformed
-			if tt.reason != "" {
-				malformed = []propagation.Malformed{{Format: "datadog", Reason: tt.reason, Count: 1}}
-			}
-			assert.Equal(t, malformed, p.Stats().Malformed)
-			assert.Equal(t, got, extract(p, mapCarrier(tt.headers)), "any carrier reads the same")
+			assertReads(t, "datadog", tt.headers, b3Case{ids: tt.ids, decision: tt.decision}, tt.reason, func(r *propagation.Remote) {
+				r.Priority = tt.priority
+				if tt.tags+tt.origin != "" {
+					r.Extra = &propagation.Extra{DatadogTags: tt.tags, DatadogOrigin: tt.origin}
+				}
+			})
 		})
 	}
 }
@@ -184,14 +172,11 @@ func TestDatadogWrites(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			p := newPropagator(t, propagation.Config{Extract: everyFormat, Inject: []string{"datadog"}})
-			ctx := p.Extract(context.Background(), headers(tt.arrived...))
+			ctx := arrived(t, tt.arrived)
 			if tt.span != noSpan {
 				ctx = startSpan(t, ctx, tt.span == sampled)
 			}
-			got := inject(ctx, p)
-			delete(got, "X-Request-Id")
-			assert.Equal(t, headers(tt.want...), got)
+			assertWrites(ctx, t, "datadog", tt.want)
 		})
 	}
 }

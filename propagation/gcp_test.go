@@ -3,11 +3,8 @@
 package propagation_test
 
 import (
-	"context"
 	"strings"
 	"testing"
-
-	"github.com/stretchr/testify/assert"
 
 	"github.com/spandrel-go/spandrel/propagation"
 )
@@ -54,31 +51,14 @@ func TestGCPReads(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			p := newPropagator(t, propagation.Config{Extract: everyFormat})
-			want := b3Case{ids: tt.ids, decision: tt.decision}
-			if tt.ids != "" || tt.decision != propagation.Defer {
-				want.format = "gcp"
-			}
-			got := extract(p, headers("x-cloud-trace-context", tt.value))
-			assert.Equal(t, want.want(t), got)
-			var malformed []propagation.Malformed
-			if tt.reason != "" {
-				malformed = []propagation.Malformed{{Format: "gcp", Reason: tt.reason, Count: 1}}
-			}
-			assert.Equal(t, malformed, p.Stats().Malformed)
-			assert.Equal(t, got, extract(p, mapCarrier([]string{"x-cloud-trace-context", tt.value})), "any carrier reads the same")
+			assertReads(t, "gcp", []string{"x-cloud-trace-context", tt.value}, b3Case{ids: tt.ids, decision: tt.decision}, tt.reason, nil)
 		})
 	}
 }
 
 func TestGCPWrites(t *testing.T) {
 	t.Parallel()
-	tests := []struct {
-		name    string
-		arrived []string
-		span    bool // a span is made, which is sampled
-		want    []string
-	}{
+	testWrites(t, "gcp", []writeCase{
 		{"a trace that starts here", nil, true, []string{"x-cloud-trace-context", traceHex + "/" + ownDecimal + ";o=1"}},
 		{
 			"a trace id that arrived in 64 bits",
@@ -99,18 +79,5 @@ func TestGCPWrites(t *testing.T) {
 			[]string{"x-cloud-trace-context", traceHex + "/1"},
 		},
 		{"a decision alone", []string{"b3", "1"}, false, nil},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			p := newPropagator(t, propagation.Config{Extract: everyFormat, Inject: []string{"gcp"}})
-			ctx := p.Extract(context.Background(), headers(tt.arrived...))
-			if tt.span {
-				ctx = startSpan(t, ctx, true)
-			}
-			got := inject(ctx, p)
-			delete(got, "X-Request-Id")
-			assert.Equal(t, headers(tt.want...), got)
-		})
-	}
+	})
 }

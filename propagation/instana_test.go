@@ -48,19 +48,7 @@ func TestInstanaReads(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			p := newPropagator(t, propagation.Config{Extract: everyFormat})
-			want := b3Case{ids: tt.ids, decision: tt.decision}
-			if tt.ids != "" || tt.decision != propagation.Defer {
-				want.format = "instana"
-			}
-			got := extract(p, headers(tt.headers...))
-			assert.Equal(t, want.want(t), got)
-			var malformed []propagation.Malformed
-			if tt.reason != "" {
-				malformed = []propagation.Malformed{{Format: "instana", Reason: tt.reason, Count: 1}}
-			}
-			assert.Equal(t, malformed, p.Stats().Malformed)
-			assert.Equal(t, got, extract(p, mapCarrier(tt.headers)), "any carrier reads the same")
+			assertReads(t, "instana", tt.headers, b3Case{ids: tt.ids, decision: tt.decision}, tt.reason, nil)
 		})
 	}
 }
@@ -74,12 +62,7 @@ func TestInstanaWrites(t *testing.T) {
 		}
 		return h
 	}
-	tests := []struct {
-		name    string
-		arrived []string
-		span    bool // a span is made, which is sampled
-		want    []string
-	}{
+	testWrites(t, "instana", []writeCase{
 		{"a trace that starts here", nil, true, of(traceHex, ownHex, "1")},
 		{"a trace id that arrived in 64 bits", of(shortHex, spanHex, "1"), true, of(shortHex, ownHex, "1")},
 		{"forwarded without what is for the edge", of(traceHex, spanHex, "1,correlationType=web"), false, of(traceHex, spanHex, "1")},
@@ -87,20 +70,7 @@ func TestInstanaWrites(t *testing.T) {
 		{"deferred", of(traceHex, spanHex), false, of(traceHex, spanHex)},
 		{"suppressed", []string{"x-instana-l", "0"}, false, []string{"x-instana-l", "0"}},
 		{"an accept alone", []string{"b3", "1"}, false, nil},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			p := newPropagator(t, propagation.Config{Extract: everyFormat, Inject: []string{"instana"}})
-			ctx := p.Extract(context.Background(), headers(tt.arrived...))
-			if tt.span {
-				ctx = startSpan(t, ctx, true)
-			}
-			got := inject(ctx, p)
-			delete(got, "X-Request-Id")
-			assert.Equal(t, headers(tt.want...), got)
-		})
-	}
+	})
 }
 
 // A proxy copies the headers of the request that arrived to the one that it makes.

@@ -3,11 +3,8 @@
 package propagation_test
 
 import (
-	"context"
 	"strings"
 	"testing"
-
-	"github.com/stretchr/testify/assert"
 
 	"github.com/spandrel-go/spandrel/propagation"
 )
@@ -62,30 +59,14 @@ func TestJaegerReads(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			p := newPropagator(t, propagation.Config{Extract: everyFormat})
-			want := b3Case{ids: tt.ids, decision: tt.decision, debug: tt.debug}
-			var malformed []propagation.Malformed
-			if tt.reason == "" {
-				want.format = "jaeger"
-			} else {
-				malformed = []propagation.Malformed{{Format: "jaeger", Reason: tt.reason, Count: 1}}
-			}
-			got := extract(p, headers("uber-trace-id", tt.value))
-			assert.Equal(t, want.want(t), got)
-			assert.Equal(t, malformed, p.Stats().Malformed)
-			assert.Equal(t, got, extract(p, mapCarrier([]string{"uber-trace-id", tt.value})), "any carrier reads the same")
+			assertReads(t, "jaeger", []string{"uber-trace-id", tt.value}, b3Case{ids: tt.ids, decision: tt.decision, debug: tt.debug}, tt.reason, nil)
 		})
 	}
 }
 
 func TestJaegerWrites(t *testing.T) {
 	t.Parallel()
-	tests := []struct {
-		name    string
-		arrived []string
-		span    bool // a span is made, which is sampled
-		want    []string
-	}{
+	testWrites(t, "jaeger", []writeCase{
 		{"a trace that starts here", nil, true, []string{"uber-trace-id", traceHex + ":" + ownHex + ":0:01"}},
 		{
 			"a trace id that arrived in 64 bits",
@@ -125,18 +106,5 @@ func TestJaegerWrites(t *testing.T) {
 		{"the random flag alone is no flag", []string{"traceparent", "00-" + traceHex + "-" + spanHex + "-02"}, false, []string{
 			"uber-trace-id", traceHex + ":" + spanHex + ":0:00",
 		}},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			p := newPropagator(t, propagation.Config{Extract: everyFormat, Inject: []string{"jaeger"}})
-			ctx := p.Extract(context.Background(), headers(tt.arrived...))
-			if tt.span {
-				ctx = startSpan(t, ctx, true)
-			}
-			got := inject(ctx, p)
-			delete(got, "X-Request-Id")
-			assert.Equal(t, headers(tt.want...), got)
-		})
-	}
+	})
 }

@@ -46,19 +46,7 @@ func TestOTReads(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			p := newPropagator(t, propagation.Config{Extract: everyFormat})
-			want := b3Case{ids: tt.ids, decision: tt.decision}
-			if tt.ids != "" || tt.decision != propagation.Defer {
-				want.format = "ot"
-			}
-			got := extract(p, headers(tt.headers...))
-			assert.Equal(t, want.want(t), got)
-			var malformed []propagation.Malformed
-			if tt.reason != "" {
-				malformed = []propagation.Malformed{{Format: "ot", Reason: tt.reason, Count: 1}}
-			}
-			assert.Equal(t, malformed, p.Stats().Malformed)
-			assert.Equal(t, got, extract(p, mapCarrier(tt.headers)), "any carrier reads the same")
+			assertReads(t, "ot", tt.headers, b3Case{ids: tt.ids, decision: tt.decision}, tt.reason, nil)
 		})
 	}
 }
@@ -67,12 +55,7 @@ func TestOTWrites(t *testing.T) {
 	t.Parallel()
 	short := []string{"ot-tracer-traceid", shortHex, "ot-tracer-spanid"}
 	long := []string{"ot-tracer-traceid", traceHex, "ot-tracer-spanid"}
-	tests := []struct {
-		name    string
-		arrived []string
-		span    bool // a span is made, which is sampled
-		want    []string
-	}{
+	testWrites(t, "ot", []writeCase{
 		{"a trace that starts here leaves in 64 bits", nil, true, append(short, ownHex, "ot-tracer-sampled", "1")},
 		{
 			"128 bits that arrived",
@@ -100,20 +83,7 @@ func TestOTWrites(t *testing.T) {
 		{"the random flag is no decision", []string{"traceparent", "00-" + traceHex + "-" + spanHex + "-02"}, false, append(
 			long, spanHex, "ot-tracer-sampled", "0")},
 		{"a decision alone", []string{"ot-tracer-sampled", "0"}, false, nil},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			p := newPropagator(t, propagation.Config{Extract: everyFormat, Inject: []string{"ot"}})
-			ctx := p.Extract(context.Background(), headers(tt.arrived...))
-			if tt.span {
-				ctx = startSpan(t, ctx, true)
-			}
-			got := inject(ctx, p)
-			delete(got, "X-Request-Id")
-			assert.Equal(t, headers(tt.want...), got)
-		})
-	}
+	})
 }
 
 // A proxy copies the headers of the request that arrived to the one that it makes.
