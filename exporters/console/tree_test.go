@@ -165,7 +165,7 @@ func chain(n int) []spec {
 	})
 }
 
-func TestExporterGolden(t *testing.T) {
+func TestSpec_ConsoleExporter(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name    string

@@ -2,10 +2,9 @@
 
 package compliance_test
 
-// The sections of the matrix that other parts of spandrel will show, or that are out.
+// The sections of the matrix on exporters, those that other parts of spandrel will show, and those that are out.
 
 const (
-	withZipkin      = "`exporters/zipkin` is there; its rows are shown with those of the other exporters"
 	withOTLP        = "with the OTLP exporter"
 	withConfig      = "in Development; after the exporters, which it sets up"
 	withDurations   = "`Provider.Stats` has no durations"
@@ -37,10 +36,10 @@ var exporterRows = section{
 	source: matrixSource,
 	matrix: true,
 	rows: []row{
-		{feature: "Exporter interface", upstream: "+", later: "`tracing.Exporter` is there, and so is its conformance kit; the row is shown with the exporters"},
+		{feature: "Exporter interface", upstream: "+", tests: spec("ExporterInterface"), remark: "`tracing.Exporter`, and a conformance kit: `tracetest.TestExporter`"},
 		{feature: "Exporter interface has `ForceFlush`", upstream: "+", differs: noExporterFlush},
-		{feature: "Standard output (logging)", upstream: "+", later: "`exporters/console` is there; the row is shown with the exporters"},
-		{feature: "In-memory (mock exporter)", upstream: "+", later: "`tracetest.Recorder` is there; the row is shown with the exporters"},
+		{feature: "Standard output (logging)", upstream: "+", tests: spec("ConsoleExporter"), remark: "`exporters/console`"},
+		{feature: "In-memory (mock exporter)", upstream: "+", tests: spec("InMemoryExporter"), remark: "`tracetest.Recorder`"},
 		{group: "OTLP", feature: "OTLP/gRPC Exporter", upstream: "+", later: withOTLP},
 		{group: "OTLP", feature: "OTLP/HTTP binary Protobuf Exporter", upstream: "+", later: withOTLP},
 		{group: "OTLP", feature: "OTLP/HTTP JSON Protobuf Exporter", upstream: "+", later: withOTLP},
@@ -58,18 +57,18 @@ var exporterRows = section{
 		{group: "OTLP", feature: "Partial Success messages are handled and logged for OTLP/HTTP", optional: true, upstream: "+", later: withOTLP},
 		{group: "Zipkin", feature: "Zipkin V1 JSON", optional: true, upstream: "-", none: zipkinVersion1},
 		{group: "Zipkin", feature: "Zipkin V1 Thrift", optional: true, upstream: "-", none: zipkinVersion1},
-		{group: "Zipkin", feature: "Zipkin V2 JSON", optional: true, upstream: "+", later: withZipkin},
-		{group: "Zipkin", feature: "Zipkin V2 Protobuf", optional: true, upstream: "-", later: "`exporters/zipkin` sends JSON"},
-		{group: "Zipkin", feature: "Service name mapping", upstream: "+", later: withZipkin},
-		{group: "Zipkin", feature: "SpanKind mapping", upstream: "+", later: withZipkin},
-		{group: "Zipkin", feature: "InstrumentationLibrary mapping", upstream: "+", later: withZipkin},
-		{group: "Zipkin", feature: "InstrumentationScope mapping", later: withZipkin},
-		{group: "Zipkin", feature: "Boolean attributes", upstream: "+", later: withZipkin},
-		{group: "Zipkin", feature: "Array attributes", upstream: "+", later: withZipkin},
-		{group: "Zipkin", feature: "Status mapping", upstream: "+", later: withZipkin},
-		{group: "Zipkin", feature: "Error Status mapping", upstream: "+", later: withZipkin},
-		{group: "Zipkin", feature: "Event attributes mapping to Annotations", upstream: "+", later: withZipkin},
-		{group: "Zipkin", feature: "Integer microseconds in timestamps", upstream: "N/A", later: withZipkin},
+		{group: "Zipkin", feature: "Zipkin V2 JSON", optional: true, upstream: "+", tests: spec("Zipkin_V2_JSON")},
+		{group: "Zipkin", feature: "Zipkin V2 Protobuf", optional: true, upstream: "-", none: "not offered: every server that takes version 2 takes its JSON"},
+		{group: "Zipkin", feature: "Service name mapping", upstream: "+", tests: spec("Zipkin_service_name")},
+		{group: "Zipkin", feature: "SpanKind mapping", upstream: "+", tests: spec("Zipkin_span_kind")},
+		{group: "Zipkin", feature: "InstrumentationLibrary mapping", upstream: "+", tests: spec("Zipkin_scope")},
+		{group: "Zipkin", feature: "InstrumentationScope mapping", tests: spec("Zipkin_scope")},
+		{group: "Zipkin", feature: "Boolean attributes", upstream: "+", tests: spec("Zipkin_boolean_attributes")},
+		{group: "Zipkin", feature: "Array attributes", upstream: "+", tests: spec("Zipkin_array_attributes")},
+		{group: "Zipkin", feature: "Status mapping", upstream: "+", tests: spec("Zipkin_status")},
+		{group: "Zipkin", feature: "Error Status mapping", upstream: "+", tests: spec("Zipkin_error_status")},
+		{group: "Zipkin", feature: "Event attributes mapping to Annotations", upstream: "+", tests: spec("Zipkin_events")},
+		{group: "Zipkin", feature: "Integer microseconds in timestamps", upstream: "N/A", tests: spec("Zipkin_microseconds")},
 	},
 }
 

@@ -184,7 +184,7 @@ var concurrencyRules = section{
 		},
 		{
 			feature: "ForceFlush and Shutdown of exporters are safe to be called concurrently",
-			later:   "with the rows of exporters; a provider calls Shutdown of an exporter once, and nothing beside it",
+			tests:   spec("Zipkin_ConcurrentSafe"), remark: "a provider calls Shutdown of an exporter once, and nothing beside it; there is no ForceFlush of exporters",
 		},
 	},
 }

@@ -230,7 +230,7 @@ func TestExporterOfThisPackage(t *testing.T) {
 	})
 }
 
-func TestGoodExportersPass(t *testing.T) {
+func TestSpec_ExporterInterface(t *testing.T) {
 	t.Parallel()
 	broken, checked := verdict(t, none, func(<-chan struct{}) tracetest.Target {
 		m := newMemory()

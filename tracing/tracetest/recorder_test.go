@@ -93,7 +93,7 @@ func TestNewWithWrongOption(t *testing.T) {
 	assert.Equal(t, "tracetest: New: tracing: WithExporter: exporter is nil\n", text)
 }
 
-func TestRecorderAsExporter(t *testing.T) {
+func TestSpec_InMemoryExporter(t *testing.T) {
 	t.Parallel()
 	r := tracetest.NewRecorder()
 	assert.Nil(t, r.Provider())
