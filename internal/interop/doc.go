@@ -2,7 +2,7 @@
 
 // Package interop proves that this library meets the others on the wire and in the API. It is a
 // module of its own, because it links what the library itself must not: the official encoders,
-// propagators, wrappers and SDK of OpenTelemetry, and those of Zipkin.
+// propagators, wrappers and SDK of OpenTelemetry, and those of Zipkin and Datadog.
 //
 //   - The tests of this package talk to real servers, which `make servers` fetches into the user's
 //     cache folder. Where one is missing its tests are skipped with a reason; with the environment
@@ -10,7 +10,8 @@
 //   - Package process runs those servers, package zipkinserver one of them, package envoy another, on both
 //     sides of a service.
 //   - Package encoding compares what the exporters write with what the official exporters write.
-//   - Package headers compares what the propagators read and write.
+//   - Package headers compares what the propagators read and write: ours, OpenTelemetry's, zipkin-go's and
+//     dd-trace-go's, of which no tracer is started.
 //   - Command w3cservice is a service for the validation suite of W3C's Trace Context; its test runs the
 //     suite where `make w3c-suite` finds it.
 //   - Package dropin runs OpenTelemetry's own instrumentation and API on our provider.

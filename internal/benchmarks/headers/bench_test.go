@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+// Package headers_test measures package propagation beside the libraries of each format. What they write and read
+// is compared in internal/interop/headers.
 package headers_test
 
 import (
@@ -83,7 +85,7 @@ func ofZipkin(opts ...zipkinb3.InjectOption) peer {
 }
 
 func ofDatadog() peer {
-	p := newTheirs("datadog")
+	p := tracer.NewPropagator(&tracer.PropagatorConfig{InjectStyle: "datadog", ExtractStyle: "datadog", MaxTagsHeaderLen: 512})
 	return peer{"datadog", func(in, out http.Header) error {
 		sc, err := p.Extract(tracer.HTTPHeadersCarrier(in))
 		if err != nil {

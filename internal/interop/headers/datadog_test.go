@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package headers_test compares what package propagation and dd-trace-go write and read. It stands here
-// and not among the other comparisons because this module links dd-trace-go already.
 package headers_test
 
 import (
-	"context"
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
@@ -18,47 +15,26 @@ import (
 	"github.com/DataDog/dd-trace-go/v2/ddtrace/tracer"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	otelpropagation "go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/spandrel-go/spandrel/propagation"
 )
 
-// rounds is how many random requests each test looks at.
-const rounds = 2000
-
-func newTheirs(style string) tracer.Propagator {
+// newDatadog returns dd-trace-go's propagator of one of its styles.
+func newDatadog(style string) tracer.Propagator {
 	return tracer.NewPropagator(&tracer.PropagatorConfig{InjectStyle: style, ExtractStyle: style, MaxTagsHeaderLen: 512})
 }
 
-func newOurs(t *testing.T, format string) *propagation.Propagator {
-	t.Helper()
-	p, err := propagation.New(propagation.Config{Extract: []string{format}, Inject: []string{format}})
-	require.NoError(t, err)
-	return p
-}
-
-func ourHeaders(ctx context.Context, p *propagation.Propagator) http.Header {
-	h := http.Header{}
-	p.Inject(ctx, otelpropagation.HeaderCarrier(h))
-	h.Del("x-request-id")
-	return h
-}
-
-func ourContext(h http.Header, p *propagation.Propagator) context.Context {
-	return p.Extract(context.Background(), otelpropagation.HeaderCarrier(h))
-}
-
-// theirHeaders has them forward what they read.
-func theirHeaders(t *testing.T, sc *tracer.SpanContext, p tracer.Propagator) http.Header {
+// datadogHeaders has them forward what they read.
+func datadogHeaders(t *testing.T, sc *tracer.SpanContext, p tracer.Propagator) http.Header {
 	t.Helper()
 	h := http.Header{}
 	require.NoError(t, p.Inject(sc, tracer.HTTPHeadersCarrier(h)))
 	return h
 }
 
-// request makes a random request of a Datadog library.
-func request(r *rand.Rand) http.Header {
+// datadogRequest makes a random request of a Datadog library.
+func datadogRequest(r *rand.Rand) http.Header {
 	h := http.Header{}
 	id := func() string { return strconv.FormatUint(r.Uint64()>>r.IntN(64)|1, 10) }
 	h.Set("x-datadog-trace-id", id())
@@ -102,12 +78,12 @@ func sorted(h http.Header) http.Header {
 // TestDatadogForwards has both libraries forward the same requests.
 func TestDatadogForwards(t *testing.T) {
 	t.Parallel()
-	ours, theirs := newOurs(t, "datadog"), newTheirs("datadog")
+	ours, theirs := newPropagator(t, "datadog"), newDatadog("datadog")
 	for seed := range uint64(rounds) {
-		sent := request(rand.New(rand.NewPCG(seed, 1)))
+		sent := datadogRequest(rand.New(rand.NewPCG(seed, 1)))
 		sc, err := theirs.Extract(tracer.HTTPHeadersCarrier(sent))
 		require.NoError(t, err)
-		ctx := ourContext(sent, ours)
+		ctx := extract(sent, ours)
 		read := trace.SpanContextFromContext(ctx)
 		require.Equal(t, sc.TraceIDBytes(), [16]byte(read.TraceID()))
 		spanID := read.SpanID()
@@ -118,8 +94,8 @@ func TestDatadogForwards(t *testing.T) {
 		require.Equal(t, decided, remote.Decision != propagation.Defer)
 		require.Equal(t, priority, int(remote.Priority))
 
-		want := sorted(theirHeaders(t, sc, theirs))
-		require.Equal(t, want, sorted(ourHeaders(ctx, ours)), "%v", sent)
+		want := sorted(datadogHeaders(t, sc, theirs))
+		require.Equal(t, want, sorted(inject(ctx, ours)), "%v", sent)
 	}
 }
 
@@ -131,18 +107,18 @@ func TestDatadogReadsOurSpans(t *testing.T) {
 			t.Parallel()
 			p, err := propagation.New(propagation.Config{Extract: []string{"datadog"}, Inject: []string{format.ours}})
 			require.NoError(t, err)
-			theirs, back := newTheirs(format.theirs), newTheirs("datadog")
+			theirs, back := newDatadog(format.theirs), newDatadog("datadog")
 			for seed := range uint64(rounds) {
 				r := rand.New(rand.NewPCG(seed, 2))
-				sent := request(r)
-				ctx := ourContext(sent, p)
+				sent := datadogRequest(r)
+				ctx := extract(sent, p)
 				remote, _ := propagation.RemoteFromContext(ctx)
 				parent := trace.SpanContextFromContext(ctx)
 				var own trace.SpanID
 				binary.BigEndian.PutUint64(own[:], r.Uint64()|1)
 				ctx = trace.ContextWithSpanContext(ctx, parent.WithSpanID(own).WithRemote(false))
 
-				sc, err := theirs.Extract(tracer.HTTPHeadersCarrier(ourHeaders(ctx, p)))
+				sc, err := theirs.Extract(tracer.HTTPHeadersCarrier(inject(ctx, p)))
 				require.NoError(t, err)
 				require.Equal(t, sc.TraceIDBytes(), [16]byte(parent.TraceID()))
 				require.Equal(t, sc.SpanID(), binary.BigEndian.Uint64(own[:]))
@@ -150,13 +126,13 @@ func TestDatadogReadsOurSpans(t *testing.T) {
 				require.True(t, ok)
 				require.Equal(t, int(remote.Priority), priority, "%v", sent)
 				// They say the rest in their own headers.
-				forwarded := theirHeaders(t, sc, back)
+				forwarded := datadogHeaders(t, sc, back)
 				origin := remote.Extras().DatadogOrigin
 				if format.ours == "w3c" {
 					origin = strings.ReplaceAll(origin, " ", "_")
 				}
 				require.Equal(t, origin, forwarded.Get("x-datadog-origin"))
-				tags := ourContext(forwarded, newOurs(t, "datadog"))
+				tags := extract(forwarded, newPropagator(t, "datadog"))
 				again, _ := propagation.RemoteFromContext(tags)
 				require.ElementsMatch(t, strings.Split(remote.Extras().DatadogTags, ","), strings.Split(again.Extras().DatadogTags, ","), "%v", sent)
 			}
@@ -167,25 +143,25 @@ func TestDatadogReadsOurSpans(t *testing.T) {
 // TestDatadogStateIsRead has us read the tracestate that they write.
 func TestDatadogStateIsRead(t *testing.T) {
 	t.Parallel()
-	from, theirs := newTheirs("datadog"), newTheirs("tracecontext")
-	w3c, ours := newOurs(t, "w3c"), newOurs(t, "datadog")
+	from, theirs := newDatadog("datadog"), newDatadog("tracecontext")
+	w3c, ours := newPropagator(t, "w3c"), newPropagator(t, "datadog")
 	for seed := range uint64(rounds) {
-		sent := request(rand.New(rand.NewPCG(seed, 3)))
+		sent := datadogRequest(rand.New(rand.NewPCG(seed, 3)))
 		if sent.Get("x-datadog-sampling-priority") == "" {
 			sent.Set("x-datadog-sampling-priority", "1") // they panic where neither this nor tags arrived
 		}
 		sc, err := from.Extract(tracer.HTTPHeadersCarrier(sent))
 		require.NoError(t, err)
-		headers := theirHeaders(t, sc, theirs)
-		got, _ := propagation.RemoteFromContext(ourContext(headers, w3c))
-		want, _ := propagation.RemoteFromContext(ourContext(sent, ours))
+		headers := datadogHeaders(t, sc, theirs)
+		got, _ := propagation.RemoteFromContext(extract(headers, w3c))
+		want, _ := propagation.RemoteFromContext(extract(sent, ours))
 		require.Equal(t, want.SpanContext.TraceID(), got.SpanContext.TraceID())
 		require.Equal(t, want.SpanContext.SpanID(), got.SpanContext.SpanID())
 		require.Equal(t, want.Decision == propagation.Accept, got.Decision == propagation.Accept)
 		require.Equal(t, want.Priority, got.Priority, "%v", headers)
 		require.Equal(t, strings.ReplaceAll(want.Extras().DatadogOrigin, " ", "_"), got.Extras().DatadogOrigin)
 		require.ElementsMatch(t, strings.Split(want.Extras().DatadogTags, ","), strings.Split(got.Extras().DatadogTags, ","), "%v", headers)
-		require.Equal(t, headers, ourHeaders(ourContext(headers, w3c), w3c), "forwarded as it came")
+		require.Equal(t, headers, inject(extract(headers, w3c), w3c), "forwarded as it came")
 	}
 }
 
@@ -232,16 +208,16 @@ func TestDatadogAgrees(t *testing.T) {
 			}
 			style := map[string]string{"datadog": "datadog", "w3c": "tracecontext"}[test.format]
 			var want []any
-			if sc, err := newTheirs(style).Extract(tracer.HTTPHeadersCarrier(h)); err == nil {
+			if sc, err := newDatadog(style).Extract(tracer.HTTPHeadersCarrier(h)); err == nil {
 				priority, _ := sc.SamplingPriority()
 				want = []any{sc.TraceIDBytes(), sc.SpanID(), priority}
 				if back, err := propagation.New(propagation.Config{Extract: []string{"datadog"}}); err == nil && sc.SpanID() != 0 {
-					read, _ := propagation.RemoteFromContext(ourContext(theirHeaders(t, sc, newTheirs("datadog")), back))
+					read, _ := propagation.RemoteFromContext(extract(datadogHeaders(t, sc, newDatadog("datadog")), back))
 					want = append(want, read.Extras().DatadogTags)
 				}
 			}
 			var got []any
-			if r, ok := propagation.RemoteFromContext(ourContext(h, newOurs(t, test.format))); ok && r.SpanContext.IsValid() {
+			if r, ok := propagation.RemoteFromContext(extract(h, newPropagator(t, test.format))); ok && r.SpanContext.IsValid() {
 				spanID, priority := r.SpanContext.SpanID(), int(r.Priority)
 				if priority == 0 && r.Decision == propagation.Accept {
 					priority = 1 // it did not arrive, and is what we write
