@@ -33,8 +33,8 @@ var (
 // New makes an exporter that posts to url, which is used as it stands, path included. With an empty
 // url the environment variable OTEL_EXPORTER_ZIPKIN_ENDPOINT names it, and without that it is
 // http://localhost:9411/api/v2/spans. User information in it becomes basic authentication. A URL that
-// is not http or https or has no host is an error, and so is an option or an environment variable out
-// of its range. New connects to nothing.
+// is not http or https, has no host, a port that is not from 1 to 65535, or white space around it (but in
+// the variable) is an error, and so is an option or an environment variable out of its range. New connects to nothing.
 func New(url string, opts ...Option) (*Exporter, error) {
 	c, err := newConfig(url, opts)
 	if err != nil {
@@ -61,7 +61,7 @@ func (e *Exporter) SetTarget(url string, headers map[string]string) error {
 		err    error
 	)
 	if url != "" {
-		if u, err = transport.ParseURL(url); err != nil {
+		if u, err = transport.ParseURL(url, defaultURL); err != nil {
 			return fmt.Errorf("zipkin: SetTarget: %w", err)
 		}
 	}

@@ -107,7 +107,7 @@ func newHeader(fields map[string]string) (http.Header, error) {
 
 func (c *config) setURL(raw string) (err error) {
 	if raw != "" {
-		if c.url, err = transport.ParseURL(raw); err != nil {
+		if c.url, err = transport.ParseURL(raw, defaultURL); err != nil {
 			return fmt.Errorf("zipkin: %w", err)
 		}
 		return nil
@@ -115,7 +115,7 @@ func (c *config) setURL(raw string) (err error) {
 	if raw = strings.TrimSpace(os.Getenv(endpointVariable)); raw == "" {
 		raw = defaultURL
 	}
-	if c.url, err = transport.ParseURL(raw); err != nil {
+	if c.url, err = transport.ParseURL(raw, defaultURL); err != nil {
 		return fmt.Errorf("zipkin: %s: %w", endpointVariable, err)
 	}
 	return nil

@@ -23,10 +23,12 @@ func TestNewRefuses(t *testing.T) {
 		opt       zipkin.Option
 		want      string
 	}{
-		{"url without scheme", "localhost:9411/api", nil, `zipkin: url "localhost:9411/api": scheme must be http or https`},
-		{"url of another scheme", "ftp://zipkin/x", nil, `zipkin: url "ftp://zipkin/x": scheme must be http or https`},
-		{"url without host", "http:///api/v2/spans", nil, `zipkin: url "http:///api/v2/spans": no host`},
-		{"secrets are not shown", "ftp://user:secret@zipkin/x?key=secret", nil, `zipkin: url "ftp://zipkin/x": scheme must be http or https`},
+		{"url without scheme", "localhost:9411/api", nil, `zipkin: url "localhost:9411/api": scheme must be http or https; want one like http://localhost:9411/api/v2/spans`},
+		{"url of another scheme", "ftp://zipkin/x", nil, `zipkin: url "ftp://zipkin/x": scheme must be http or https; want one like http://localhost:9411/api/v2/spans`},
+		{"url without host", "http:///api/v2/spans", nil, `zipkin: url "http:///api/v2/spans": no host; want one like http://localhost:9411/api/v2/spans`},
+		{"secrets are not shown", "ftp://user:secret@zipkin/x?key=secret", nil, `zipkin: url "ftp://zipkin/x": scheme must be http or https; want one like http://localhost:9411/api/v2/spans`},
+		{"port", "http://zipkin:94110/x", nil, `zipkin: url "http://zipkin:94110/x": port 94110 is not from 1 to 65535; want one like http://localhost:9411/api/v2/spans`},
+		{"line end", good + "\n", nil, `zipkin: url "http://localhost:9411/api/v2/spans": white space before or after it; want one like http://localhost:9411/api/v2/spans`},
 		{"nil client", good, zipkin.WithHTTPClient(nil), "zipkin: WithHTTPClient: client is nil"},
 		{"no time", good, zipkin.WithTimeout(0), "zipkin: WithTimeout: 0s is not positive"},
 		{"negative time", good, zipkin.WithTimeout(-time.Second), "zipkin: WithTimeout: -1s is not positive"},
@@ -109,7 +111,7 @@ func TestEnvironment(t *testing.T) {
 	t.Run("endpoint", func(t *testing.T) {
 		set(t, "zipkin:9411", "")
 		_, err := zipkin.New("")
-		require.EqualError(t, err, `zipkin: OTEL_EXPORTER_ZIPKIN_ENDPOINT: url "zipkin:9411": scheme must be http or https`)
+		require.EqualError(t, err, `zipkin: OTEL_EXPORTER_ZIPKIN_ENDPOINT: url "zipkin:9411": scheme must be http or https; want one like http://localhost:9411/api/v2/spans`)
 	})
 }
 

@@ -145,9 +145,10 @@ func TestSetTargetErrors(t *testing.T) {
 		headers map[string]string
 		want    string
 	}{
-		{"scheme", "ftp://host/", nil, `zipkin: SetTarget: url "ftp://host/": scheme must be http or https`},
-		{"no host", "http:///spans", map[string]string{"X-Key": "two"}, `zipkin: SetTarget: url "http:///spans": no host`},
-		{"secret", "http://user:se cret@host", nil, `zipkin: SetTarget: url "http://host": net/url: invalid userinfo`},
+		{"scheme", "ftp://host/", nil, `zipkin: SetTarget: url "ftp://host/": scheme must be http or https; want one like http://localhost:9411/api/v2/spans`},
+		{"no host", "http:///spans", map[string]string{"X-Key": "two"}, `zipkin: SetTarget: url "http:///spans": no host; want one like http://localhost:9411/api/v2/spans`},
+		{"secret", "http://user:se cret@host", nil, `zipkin: SetTarget: url "http://host": net/url: invalid userinfo; want one like http://localhost:9411/api/v2/spans`},
+		{"port", "http://user:secret@host:65536", nil, `zipkin: SetTarget: url "http://host:65536": port 65536 is not from 1 to 65535; want one like http://localhost:9411/api/v2/spans`},
 		{"header of the exporter", "http://127.0.0.1:1", map[string]string{"b3": "1"}, `zipkin: SetTarget: header "b3": set by the exporter, cannot be changed`},
 		{"header with a line", "http://127.0.0.1:1", map[string]string{"X-Key": "a\nb"}, `zipkin: SetTarget: header "X-Key": the value has control characters`},
 	}

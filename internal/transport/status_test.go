@@ -67,10 +67,12 @@ func FuzzParseRetryAfter(f *testing.F) {
 
 func TestParseURL(t *testing.T) {
 	t.Parallel()
+	const example = "http://localhost:1/path"
 	for _, raw := range []string{
 		"http://localhost:9411/api/v2/spans", "https://zipkin.example", "http://[::1]:9411/x", "http://u:p@host/?k=v",
+		"http://host:65535", "http://host:1", "http://host:/", "http://host/a@b",
 	} {
-		u, err := transport.ParseURL(raw)
+		u, err := transport.ParseURL(raw, example)
 		require.NoError(t, err, raw)
 		assert.Equal(t, raw, u.String())
 	}
@@ -95,13 +97,23 @@ func TestParseURL(t *testing.T) {
 		{"forgotten slash", "http:/user:secret@zipkin/api", `url "zipkin/api": no host`},
 		{"forgotten colon", "http//user:secret@zipkin/api", `url "zipkin/api": scheme must be http or https`},
 		{"user information alone", "http://user:secret@", `url "http://": no host`},
-		{"user information without scheme", "user:se\x00cret@zipkin", `url "zipkin": net/url: invalid control character in URL`},
+		{"user information without scheme", "user:se\x00cret@zipkin", `url "zipkin": scheme must be http or https`},
+		{"address and no scheme", "127.0.0.1:9411", `url "127.0.0.1:9411": scheme must be http or https`},
+		{"empty", "", `url "": scheme must be http or https`},
+		{"space before", " http://zipkin/api?key=secret", `url "http://zipkin/api": white space before or after it`},
+		{"line end behind", "http://user:secret@zipkin/api\n", `url "http://zipkin/api": white space before or after it`},
+		{"space behind the query", "http://zipkin/api?key=secret ", `url "http://zipkin/api": white space before or after it`},
+		{"port 0", "http://zipkin:0/", `url "http://zipkin:0/": port 0 is not from 1 to 65535`},
+		{"port too high", "http://user:secret@zipkin:65536/?key=secret", `url "http://zipkin:65536/": port 65536 is not from 1 to 65535`},
+		{"port of many digits", "https://[::1]:99999999999999999999", `url "https://[::1]:99999999999999999999": port 99999999999999999999 is not from 1 to 65535`},
+		{"password of digits and a slash", "http://user:0070070/secret@zipkin/api", `url "http://zipkin/api": ` + notValid},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			_, err := transport.ParseURL(tt.raw)
-			require.EqualError(t, err, tt.want)
+			_, err := transport.ParseURL(tt.raw, example)
+			require.EqualError(t, err, tt.want+"; want one like "+example)
+			assert.NotContains(t, err.Error(), "secret")
 		})
 	}
 }

@@ -7,30 +7,53 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 )
 
-// ParseURL parses the URL of a backend: http or https, with a host. Its errors name the URL without
-// user information and query.
-func ParseURL(raw string) (*url.URL, error) {
+// ParseURL parses the URL of a backend: http or https, with a host, with a port from 1 to 65535 or none, and
+// without white space around it. Its errors name the URL without user information and query, and show
+// example, which is one that is right.
+func ParseURL(raw, example string) (*url.URL, error) {
 	u, err := url.Parse(raw)
-	if err != nil {
+	shown := Redact(raw)
+	switch {
+	case strings.TrimSpace(raw) != raw:
+		shown = Redact(strings.TrimSpace(raw))
+		err = errors.New("white space before or after it")
+	case err != nil && !strings.Contains(raw, "://"):
+		err = errScheme // whatever net/url makes of it
+	case err != nil:
 		var parse *url.Error
 		if errors.As(err, &parse) {
 			err = parse.Err // the outer text repeats the URL as it is
 		}
 		if strings.Contains(raw, "@") && strings.Contains(err.Error(), `"`) { // it quotes what may be a password
-			err = errors.New("not valid; in user information /, ?, # and % are written as %2F, %3F, %23 and %25")
+			err = errUserInformation
 		}
-		return nil, fmt.Errorf("url %q: %w", Redact(raw), err)
+	case u.Scheme != "http" && u.Scheme != "https":
+		err = errScheme
+	case u.Hostname() == "":
+		err = errors.New("no host")
+	case !validPort(u.Port()) && strings.Contains(u.Path, "@"): // host and port may be a user and a password
+		shown, err = cutUserInformation(raw), errUserInformation
+	case !validPort(u.Port()):
+		err = fmt.Errorf("port %s is not from 1 to 65535", u.Port())
+	default:
+		return u, nil
 	}
-	if u.Scheme != "http" && u.Scheme != "https" {
-		return nil, fmt.Errorf("url %q: scheme must be http or https", Redact(raw))
-	}
-	if u.Hostname() == "" {
-		return nil, fmt.Errorf("url %q: no host", Redact(raw))
-	}
-	return u, nil
+	return nil, fmt.Errorf("url %q: %w; want one like %s", shown, err, example)
+}
+
+var (
+	errScheme          = errors.New("scheme must be http or https")
+	errUserInformation = errors.New("not valid; in user information /, ?, # and % are written as %2F, %3F, %23 and %25")
+)
+
+// validPort reports whether s, digits only, is a port that can be connected to, or none.
+func validPort(s string) bool {
+	n, err := strconv.ParseUint(s, 10, 16)
+	return s == "" || err == nil && n > 0
 }
 
 // Redact returns a URL, valid or not, without what may be secret: user information, query and
@@ -41,6 +64,11 @@ func Redact(raw string) string {
 		u.User, u.RawQuery, u.ForceQuery, u.Fragment, u.RawFragment = nil, "", false, "", ""
 		return u.String()
 	}
+	return cutUserInformation(raw)
+}
+
+// cutUserInformation is Redact without an idea of what is what.
+func cutUserInformation(raw string) string {
 	scheme, rest, found := strings.Cut(raw, "://")
 	if !found {
 		scheme, rest = "", raw

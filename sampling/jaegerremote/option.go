@@ -111,7 +111,7 @@ func newConfig(service string, opts []Option) (config, error) {
 	case c.logger == nil:
 		return config{}, errors.New("jaegerremote: WithLogger: logger is nil")
 	}
-	u, err := transport.ParseURL(c.endpoint)
+	u, err := transport.ParseURL(c.endpoint, defaultEndpoint)
 	if err != nil {
 		return config{}, fmt.Errorf("jaegerremote: WithEndpoint: %w", err)
 	}

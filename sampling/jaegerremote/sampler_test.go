@@ -306,8 +306,8 @@ func TestOptionsRefuseOtherValues(t *testing.T) {
 		{"initial sampler", "s", jaegerremote.WithInitialSampler(nil), "WithInitialSampler: sampler is nil"},
 		{"client", "s", jaegerremote.WithHTTPClient(nil), "WithHTTPClient: client is nil"},
 		{"logger", "s", jaegerremote.WithLogger(nil), "WithLogger: logger is nil"},
-		{"scheme", "s", jaegerremote.WithEndpoint("localhost:5778"), `WithEndpoint: url "localhost:5778": scheme must be http or https`},
-		{"host", "s", jaegerremote.WithEndpoint("http:///sampling"), `WithEndpoint: url "http:///sampling": no host`},
+		{"scheme", "s", jaegerremote.WithEndpoint("localhost:5778"), `WithEndpoint: url "localhost:5778": scheme must be http or https; want one like http://localhost:5778`},
+		{"host", "s", jaegerremote.WithEndpoint("http:///sampling"), `WithEndpoint: url "http:///sampling": no host; want one like http://localhost:5778`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
