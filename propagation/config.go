@@ -39,7 +39,7 @@ type Config struct {
 	DefaultFormat string `yaml:"default_format" json:"default_format,omitzero"`
 }
 
-// Option changes what Kong's propagation block has no word for.
+// Option changes what Kong's propagation block has no word for. A nil one is an error.
 type Option interface{ apply(*config) }
 
 type optionFunc func(*config)
@@ -114,9 +114,9 @@ func newConfig(cfg Config, opts []Option) (config, error) {
 		defaultFormat: formatW3C,
 		logger:        slog.Default(),
 	}
-	for _, o := range opts {
+	for i, o := range opts {
 		if o == nil {
-			return config{}, errors.New("propagation: Option: nil")
+			return config{}, fmt.Errorf("propagation: opts[%d] is nil", i)
 		}
 		o.apply(&c)
 	}

@@ -141,7 +141,7 @@ func TestFromEnvironmentRefuses(t *testing.T) {
 	t.Parallel()
 	for want, opt := range map[string]propagation.Option{
 		"propagation: WithLogger: logger is nil": propagation.WithLogger(nil),
-		"propagation: Option: nil":               nil,
+		"propagation: opts[0] is nil":            nil,
 	} {
 		p, err := propagation.FromEnvironment(opt)
 		assert.Nil(t, p)

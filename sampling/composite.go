@@ -12,7 +12,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// CompositeOption configures [Composite] and [Probability].
+// CompositeOption configures [Composite] and [Probability]. A nil one does nothing.
 type CompositeOption interface{ apply(*composite) }
 
 type compositeOptionFunc func(*composite)
@@ -71,7 +71,9 @@ func newComposite(delegate Composable, description string, opts []CompositeOptio
 	c := &composite{delegate: delegate, description: description}
 	c.fixed, _ = delegate.(*fixed)
 	for _, o := range opts {
-		o.apply(c)
+		if o != nil {
+			o.apply(c)
+		}
 	}
 	return c
 }

@@ -269,6 +269,7 @@ func TestNilParts(t *testing.T) {
 		{sampling.Composite(sampling.ComposableParentThreshold(nil)), "Composite{ComposableParentThreshold{root:ComposableAlwaysOn}}", true},
 		{sampling.Composite(sampling.ComposableRuleBased(sampling.Rule{})), "Composite{ComposableRuleBased{ComposableAlwaysOff}}", false},
 		{sampling.Composite(sampling.ComposableRuleBased()), "Composite{ComposableRuleBased{}}", false},
+		{sampling.Composite(nil, nil), "Composite{ComposableAlwaysOn}", true},
 		{sampling.AlwaysRecord(nil), "AlwaysRecord{root:AlwaysOnSampler}", true},
 	} {
 		assert.Equal(t, tt.want, tt.sampler.Description())

@@ -2,7 +2,7 @@
 
 package sampling
 
-// ParentOption changes what [ParentBased] does for one kind of parent.
+// ParentOption changes what [ParentBased] does for one kind of parent. A nil one does nothing.
 type ParentOption interface{ apply(*parentBased) }
 
 type parentOptionFunc func(*parentBased)
@@ -87,7 +87,9 @@ func ParentBased(root Sampler, opts ...ParentOption) Sampler {
 	pb.localSampled.set(AlwaysOn())
 	pb.localNotSampled.set(AlwaysOff())
 	for _, o := range opts {
-		o.apply(pb)
+		if o != nil {
+			o.apply(pb)
+		}
 	}
 	pb.followsLocal = pb.localSampled.Sampler == AlwaysOn() && pb.localNotSampled.Sampler == AlwaysOff()
 	pb.description = "ParentBased{root:" + pb.root.Description() +

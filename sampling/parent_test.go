@@ -106,6 +106,7 @@ func TestParentBasedTellsWhetherItFollowsLocalParents(t *testing.T) {
 		{"nil samplers are the defaults", []sampling.ParentOption{
 			sampling.WithLocalParentSampled(nil), sampling.WithLocalParentNotSampled(nil),
 		}, true},
+		{"nil options do nothing", []sampling.ParentOption{nil}, true},
 		{"the defaults by name", []sampling.ParentOption{
 			sampling.WithLocalParentSampled(sampling.AlwaysOn()), sampling.WithLocalParentNotSampled(sampling.AlwaysOff()),
 		}, true},

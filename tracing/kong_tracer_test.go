@@ -61,7 +61,7 @@ func TestKongTracersAreMemoised(t *testing.T) {
 func TestKongTracerKeepsTheOptionsOfTheFirstCall(t *testing.T) {
 	t.Parallel()
 	_, r, p := exporting(t)
-	first := p.NewTracer("x", tracing.WithVersion("1"), tracing.WithSamplingRate(1))
+	first := p.NewTracer("x", nil, tracing.WithVersion("1"), tracing.WithSamplingRate(1))
 	assert.Same(t, first, p.NewTracer("x", tracing.WithVersion("2"), tracing.WithSamplingRate(0)))
 	assert.Same(t, first, p.NewTracer("x", tracing.WithTracerSampler(sampling.AlwaysOff())))
 	assert.Same(t, first, p.NewTracer("x"))

@@ -18,7 +18,7 @@ import (
 	"github.com/spandrel-go/spandrel/sampling"
 )
 
-// Option sets up a [Provider].
+// Option sets up a [Provider]. A nil one is an error of [NewProvider].
 type Option interface{ apply(*config) }
 
 type optionFunc func(*config)
@@ -58,9 +58,9 @@ func newConfig(opts []Option) (config, error) {
 		openLimit: DefaultOpenSpanLimit,
 		env:       environment{lookup: os.LookupEnv},
 	}
-	for _, o := range opts {
+	for i, o := range opts {
 		if o == nil {
-			c.fail("Option: nil")
+			c.fail(fmt.Sprintf("NewProvider: opts[%d] is nil", i))
 			continue
 		}
 		o.apply(&c)
@@ -242,7 +242,8 @@ func WithOpenSpanAge(d time.Duration) Option {
 	})
 }
 
-// PipelineOption sets up what stands between a provider and one exporter.
+// PipelineOption sets up what stands between a provider and one exporter. A nil one is an error of
+// [NewProvider].
 type PipelineOption interface{ apply(*pipelineConfig) }
 
 type pipelineOptionFunc func(*pipelineConfig)
@@ -298,9 +299,9 @@ func defaultPipeline() pipelineConfig {
 func (c *config) newPipelineConfig(opts []PipelineOption) (pipelineConfig, error) {
 	pc := c.pipeline
 	pc.batchSpans = 0 // until an option sets it
-	for _, o := range opts {
+	for i, o := range opts {
 		if o == nil {
-			pc.errs = append(pc.errs, errors.New("tracing: PipelineOption: nil"))
+			pc.errs = append(pc.errs, fmt.Errorf("tracing: WithExporter: opts[%d] is nil", i))
 			continue
 		}
 		o.apply(&pc)
@@ -472,7 +473,8 @@ func WithQueueWait(d time.Duration) PipelineOption {
 	return positiveDuration("WithQueueWait", d, func(c *pipelineConfig) { c.queueWait = d })
 }
 
-// TracerOption sets up a tracer made by [NewTracer] or [Provider.NewTracer].
+// TracerOption sets up a tracer made by [NewTracer] or [Provider.NewTracer]. A nil one does nothing:
+// there is no error to return.
 type TracerOption interface{ apply(*tracerConfig) }
 
 type tracerOptionFunc func(*tracerConfig)

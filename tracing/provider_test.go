@@ -37,7 +37,6 @@ func TestBadOptionsAreNamed(t *testing.T) {
 		"WithIDGenerator":   {tracing.WithIDGenerator(nil), tracing.WithIDGenerator(nilGenerator)},
 		"WithLogger":        {tracing.WithLogger(nil)},
 		"WithOpenSpanLimit": {tracing.WithOpenSpanLimit(0), tracing.WithOpenSpanLimit(-1)},
-		"Option":            {nil},
 		"WithQueueSpans":    {pipeline(tracing.WithQueueSpans(0)), pipeline(tracing.WithQueueSpans(-1))},
 		"WithQueueBytes":    {pipeline(tracing.WithQueueBytes(0)), pipeline(tracing.WithQueueBytes(-1))},
 		"WithBatchSpans":    {pipeline(tracing.WithBatchSpans(0)), pipeline(tracing.WithBatchSpans(-1))},
@@ -49,7 +48,6 @@ func TestBadOptionsAreNamed(t *testing.T) {
 		"WithRetryLimit":    {pipeline(tracing.WithRetryLimit(-1))},
 		"WithSpool":         {pipeline(tracing.WithSpool("", 1<<20)), pipeline(tracing.WithSpool(t.TempDir(), 1<<20)), encoded(tracing.WithSpool(t.TempDir(), 1))},
 		"WithDropOldest":    {tracing.WithExporter(&collector{}, tracing.WithDropOldest(), tracing.WithQueueWait(1))},
-		"PipelineOption":    {pipeline(nil)},
 	} {
 		for i, o := range opts {
 			p, err := tracing.NewProvider(o)
@@ -68,6 +66,10 @@ func TestBadOptionsAreNamed(t *testing.T) {
 	twice := &collector{}
 	_, err = tracing.NewProvider(tracing.WithExporter(twice), tracing.WithExporter(twice))
 	require.ErrorContains(t, err, "WithExporter", "the same exporter is given twice")
+	_, err = tracing.NewProvider(tracing.WithServiceName("x"), nil, nil)
+	require.EqualError(t, err, "tracing: NewProvider: opts[1] is nil\ntracing: NewProvider: opts[2] is nil")
+	_, err = tracing.NewProvider(tracing.WithExporter(&collector{}, tracing.WithWorkers(1), nil))
+	require.EqualError(t, err, "tracing: WithExporter: opts[1] is nil")
 	_, err = sampling.Ratio(1.5)
 	require.Error(t, err)
 }

@@ -41,7 +41,7 @@ type Redactor struct {
 var _ Processor = (*Redactor)(nil)
 
 // RedactorOption sets up a [Redactor]. Options add to each other, and to what every redactor does; none
-// takes anything away.
+// takes anything away. A nil one is an error of [NewRedactor].
 type RedactorOption interface{ apply(*redactorConfig) }
 
 type redactorOptionFunc func(*redactorConfig)
@@ -108,9 +108,9 @@ func NewRedactor(opts ...RedactorOption) (*Redactor, error) {
 	for _, n := range signatureNames {
 		c.redactor.query = append(c.redactor.query, newGlob(n))
 	}
-	for _, o := range opts {
+	for i, o := range opts {
 		if o == nil {
-			c.fail("RedactorOption: nil")
+			c.fail("NewRedactor: opts[%d] is nil", i)
 			continue
 		}
 		o.apply(&c)

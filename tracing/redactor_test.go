@@ -44,7 +44,7 @@ func TestNewRedactorRefuses(t *testing.T) {
 		opt  tracing.RedactorOption
 		want string
 	}{
-		{"nil option", nil, "tracing: RedactorOption: nil"},
+		{"nil option", nil, "tracing: NewRedactor: opts[0] is nil"},
 		{"no glob", tracing.RedactKeys(), "tracing: RedactKeys: no glob"},
 		{"empty glob", tracing.RedactKeys("a", ""), "tracing: RedactKeys: glob 1 is empty"},
 		{"no parameter", tracing.RedactURLQuery(), "tracing: RedactURLQuery: no glob"},
@@ -62,7 +62,7 @@ func TestNewRedactorRefuses(t *testing.T) {
 		})
 	}
 	_, err := tracing.NewRedactor(nil, tracing.RedactValues("", "["))
-	require.ErrorContains(t, err, "RedactorOption")
+	require.ErrorContains(t, err, "opts[0]")
 	require.ErrorContains(t, err, `pattern ""`, "all errors are told at once")
 	require.ErrorContains(t, err, `pattern "["`)
 }

@@ -102,7 +102,7 @@ func TestSpec_Safe_defaults(t *testing.T) {
 func TestSpec_Bad_options_fail_early(t *testing.T) {
 	t.Parallel()
 	for name, opt := range map[string]tracing.Option{
-		"Option":            nil,
+		"opts[0]":           nil,
 		"WithExporter":      tracing.WithExporter(nil),
 		"WithProcessor":     tracing.WithProcessor((*processor)(nil)),
 		"WithSampler":       tracing.WithSampler(nil),

@@ -31,7 +31,7 @@ const (
 	ColorNever
 )
 
-// Option sets one thing of an [Exporter] or a [Collector].
+// Option sets one thing of an [Exporter] or a [Collector]. A nil one is an error.
 type Option interface{ apply(*config) }
 
 type optionFunc func(*config)
@@ -78,7 +78,10 @@ func newConfig(opts []Option) (config, error) {
 		maxSpans:    defaultMaxSpans,
 		environment: os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb",
 	}
-	for _, o := range opts {
+	for i, o := range opts {
+		if o == nil {
+			return config{}, fmt.Errorf("console: opts[%d] is nil", i)
+		}
 		o.apply(&c)
 	}
 	if c.color > ColorNever {

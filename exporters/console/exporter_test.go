@@ -29,6 +29,7 @@ func TestOptionsOutOfRange(t *testing.T) {
 		{"width above", console.WithWidth(401), "console: WithWidth(401): must be from 80 to 400 columns"},
 		{"spans below", console.WithMaxSpans(0), "console: WithMaxSpans(0): must be from 1 to 1000000 spans"},
 		{"spans above", console.WithMaxSpans(1_000_001), "console: WithMaxSpans(1000001): must be from 1 to 1000000 spans"},
+		{"nil", nil, "console: opts[0] is nil"},
 		{"color", console.WithColor(3), "console: WithColor(3): must be ColorAuto, ColorAlways or ColorNever"},
 	}
 	for _, tt := range tests {

@@ -25,7 +25,7 @@ const (
 	timeoutVariable  = "OTEL_EXPORTER_ZIPKIN_TIMEOUT"
 )
 
-// Option configures an [Exporter].
+// Option configures an [Exporter]. A nil one is an error of [New].
 type Option interface{ apply(*config) }
 
 type optionFunc func(*config)
@@ -68,9 +68,9 @@ type config struct {
 // newConfig validates rawURL and opts. The environment counts where neither says anything.
 func newConfig(rawURL string, opts []Option) (config, error) {
 	c := config{timeout: defaultTimeout}
-	for _, o := range opts {
+	for i, o := range opts {
 		if o == nil {
-			return config{}, errors.New("zipkin: Option: nil")
+			return config{}, fmt.Errorf("zipkin: New: opts[%d] is nil", i)
 		}
 		o.apply(&c)
 	}

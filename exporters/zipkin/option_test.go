@@ -52,8 +52,8 @@ func TestNewRefuses(t *testing.T) {
 
 func TestNewRefusesANilOption(t *testing.T) {
 	t.Parallel()
-	_, err := zipkin.New("", nil)
-	require.EqualError(t, err, "zipkin: Option: nil")
+	_, err := zipkin.New("", zipkin.WithTimeout(1), nil)
+	require.EqualError(t, err, "zipkin: New: opts[1] is nil")
 }
 
 // roundTripper answers without a network.

@@ -596,7 +596,7 @@ func TestOptionsAreChecked(t *testing.T) {
 		options []propagationtest.Option
 		want    string
 	}{
-		{"nil", []propagationtest.Option{nil}, "propagationtest: Option: nil"},
+		{"nil", []propagationtest.Option{propagationtest.WithTraceState(), nil}, "propagationtest: Test: opts[1] is nil"},
 		{
 			"nothing, and a part of it",
 			[]propagationtest.Option{propagationtest.WithoutSpanContext(), propagationtest.WithTraceState()},

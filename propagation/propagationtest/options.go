@@ -9,7 +9,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// Option says what a propagator carries, beside ids and the sampled flag.
+// Option says what a propagator carries, beside ids and the sampled flag. A nil one is an error of [Test].
 type Option interface{ apply(*config) }
 
 type optionFunc func(*config)
@@ -76,9 +76,9 @@ func WithMaxAllocations(extract, inject float64) Option {
 
 func newConfig(opts []Option) (*config, error) {
 	c := &config{deviations: map[string]string{}}
-	for _, o := range opts {
+	for i, o := range opts {
 		if o == nil {
-			return nil, errors.New("propagationtest: Option: nil")
+			return nil, fmt.Errorf("propagationtest: Test: opts[%d] is nil", i)
 		}
 		o.apply(c)
 	}

@@ -22,7 +22,7 @@ const (
 	defaultInitialRate = 0.001
 )
 
-// Option configures a [Sampler].
+// Option configures a [Sampler]. A nil one is an error of [New].
 type Option interface{ apply(*config) }
 
 type optionFunc func(*config)
@@ -91,9 +91,9 @@ func newConfig(service string, opts []Option) (config, error) {
 		initial:  initial,
 		logger:   slog.Default(),
 	}
-	for _, o := range opts {
+	for i, o := range opts {
 		if o == nil {
-			return config{}, errors.New("jaegerremote: Option: nil")
+			return config{}, fmt.Errorf("jaegerremote: New: opts[%d] is nil", i)
 		}
 		o.apply(&c)
 	}

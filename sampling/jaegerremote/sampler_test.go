@@ -300,7 +300,7 @@ func TestOptionsRefuseOtherValues(t *testing.T) {
 		want    string
 	}{
 		{"service", "", jaegerremote.WithTimeout(1), "New: service is empty"},
-		{"option", "s", nil, "Option: nil"},
+		{"option", "s", nil, "New: opts[0] is nil"},
 		{"interval", "s", jaegerremote.WithPollingInterval(0), "WithPollingInterval: 0s is not positive"},
 		{"timeout", "s", jaegerremote.WithTimeout(-time.Second), "WithTimeout: -1s is not positive"},
 		{"initial sampler", "s", jaegerremote.WithInitialSampler(nil), "WithInitialSampler: sampler is nil"},

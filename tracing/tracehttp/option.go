@@ -15,7 +15,8 @@ import (
 // scopeName names the tracer of this package.
 const scopeName = "github.com/spandrel-go/spandrel/tracing/tracehttp"
 
-// Option configures [NewHandler] and [NewTransport]. Each option says where it applies.
+// Option configures [NewHandler] and [NewTransport]. Each option says where it applies. A nil one
+// does nothing: there is no error to return.
 type Option interface{ apply(*config) }
 
 type optionFunc func(*config)

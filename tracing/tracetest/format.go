@@ -19,7 +19,7 @@ import (
 	"github.com/spandrel-go/spandrel/tracing"
 )
 
-// FormatOption sets up [Format] and [Recorder.Golden].
+// FormatOption sets up [Format], [Recorder.AssertTree] and [Recorder.Golden]. A nil one does nothing.
 type FormatOption interface{ apply(*format) }
 
 type formatOptionFunc func(*format)
