@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"math"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -39,11 +40,16 @@ func (e *environment) get(name string) string {
 
 // warn reports a value that does not count. want says what would.
 func (e *environment) warn(name, value, want string) {
-	const shown = 100 // characters, so that a log entry stays one
+	e.logger.Warn("spandrel: an environment variable is ignored", "variable", name, "value", shorten(value), "want", want)
+}
+
+// shorten returns so much of a value that a log entry stays one.
+func shorten(value string) string {
+	const shown = 100 // characters
 	if cut := truncate(value, shown); cut != value {
-		value = cut + "..."
+		return cut + "..."
 	}
-	e.logger.Warn("spandrel: an environment variable is ignored", "variable", name, "value", value, "want", want)
+	return value
 }
 
 // boolean is true for "true" in any case only.
@@ -87,6 +93,7 @@ const (
 	envSamplerArg         = "OTEL_TRACES_SAMPLER_ARG"
 	envResourceAttributes = "OTEL_RESOURCE_ATTRIBUTES"
 	envBatchSize          = "OTEL_BSP_MAX_EXPORT_BATCH_SIZE"
+	envTracesExporter     = "OTEL_TRACES_EXPORTER"
 )
 
 // disabled says whether the provider is to make no spans.
@@ -118,6 +125,27 @@ func (e *environment) pipeline(c *pipelineConfig) {
 			millis = maxInteger
 		}
 		c.timeout = time.Duration(millis) * time.Millisecond
+	}
+}
+
+// exporters says that the program chooses the exporters, where the variable names others: whoever has set it
+// waits for spans at another place.
+func (e *environment) exporters(given []exporterConfig) {
+	value := e.get(envTracesExporter)
+	if value == "" || strings.EqualFold(value, "none") {
+		return
+	}
+	types := make([]string, len(given))
+	for i, g := range given {
+		types[i] = fmt.Sprintf("%T", g.exporter)
+	}
+	for name := range strings.SplitSeq(value, ",") {
+		prefix := strings.ToLower(strings.TrimSpace(name)) + "." // the name is that of the exporter's package
+		if !slices.ContainsFunc(types, func(t string) bool { return strings.HasPrefix(strings.TrimLeft(t, "*"), prefix) }) {
+			e.logger.Info("spandrel: "+envTracesExporter+" is ignored: the program chooses its exporters",
+				"value", shorten(value), "exporters", types)
+			return
+		}
 	}
 }
 

@@ -89,6 +89,9 @@ func (c *config) readEnvironment() {
 	c.env.limits(&c.defaultLimits)
 	c.pipeline = defaultPipeline()
 	c.env.pipeline(&c.pipeline)
+	if !c.disabled {
+		c.env.exporters(c.exporters)
+	}
 }
 
 func (c *config) fail(text string) { c.errs = append(c.errs, errors.New("tracing: "+text)) }
@@ -108,7 +111,7 @@ func isNil(v any) bool {
 
 // WithExporter adds an exporter with a pipeline of its own: a queue, a worker and batches. Several
 // exporters do not slow each other down. The provider shuts the exporter down. Nil is an error, and so
-// is the same exporter twice. In the Go context that an exporter is called with this provider starts
+// is the same exporter twice, unless it has no state, as a struct without fields. In the Go context that an exporter is called with this provider starts
 // no spans, so that an exporter with a traced client does not feed itself.
 func WithExporter(e Exporter, opts ...PipelineOption) Option {
 	return optionFunc(func(c *config) {
@@ -117,13 +120,25 @@ func WithExporter(e Exporter, opts ...PipelineOption) Option {
 			return
 		}
 		for _, other := range c.exporters {
-			if reflect.TypeOf(e).Comparable() && other.exporter == e {
+			if sameExporter(e, other.exporter) {
 				c.fail("WithExporter: the same exporter is given twice")
 				return
 			}
 		}
 		c.exporters = append(c.exporters, exporterConfig{e, opts})
 	})
+}
+
+// sameExporter reports whether two exporters share what they hold, which two pipelines must not call, nor shut
+// down, as if it were two. Those of a type without size hold nothing, and whether pointers to two variables of
+// such a type are equal is chance (Go specification, "Comparison operators").
+func sameExporter(a, b Exporter) bool {
+	v := reflect.ValueOf(a)
+	t := v.Type()
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	return t.Size() > 0 && v.Comparable() && a == b
 }
 
 // WithProcessor adds a processor behind those already there. Nil is an error.
@@ -183,7 +198,7 @@ func WithIDGenerator(g IDGenerator) Option {
 }
 
 // WithLogger sets where the provider reports what goes wrong: a backend that fails and recovers, a
-// detector that fails, an environment variable that is ignored, a span that lost something to its
+// detector that fails, an environment variable that is ignored, a spool that others may write to, a span that lost something to its
 // limits, one that has been open for too long ([WithOpenSpanAge]). The default is slog.Default() at the time of [NewProvider], without what is below the level
 // of OTEL_LOG_LEVEL; that variable does not touch a logger that is given here. Nil is an error.
 func WithLogger(l *slog.Logger) Option {
