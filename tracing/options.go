@@ -464,7 +464,8 @@ const spoolBatches = 16
 // What has been written survives the end of the process, however it ends; a crash of the machine may
 // cost the newest three files, each a sixteenth of maxBytes and no more than 16 MiB. A batch that was sent just before such an end may be sent again
 // afterwards. The exporter must encode ([EncodingExporter], as those of this module do). Each exporter
-// needs a directory of its own, and one that another process uses is an error.
+// needs a directory of its own, and one that another process uses is an error. One that every user of the
+// machine may write to is a warning: what others put there is sent, too.
 func WithSpool(directory string, maxBytes int64) PipelineOption {
 	return pipelineOptionFunc(func(c *pipelineConfig) {
 		if directory == "" {
@@ -472,7 +473,7 @@ func WithSpool(directory string, maxBytes int64) PipelineOption {
 			return
 		}
 		if maxBytes < spool.MinBytes {
-			c.errs = append(c.errs, fmt.Errorf("tracing: WithSpool: maxBytes %d is below %d", maxBytes, spool.MinBytes))
+			c.errs = append(c.errs, fmt.Errorf("tracing: WithSpool: maxBytes %d is less than %d (256 KiB)", maxBytes, spool.MinBytes))
 			return
 		}
 		c.spoolDir, c.spoolBytes = directory, maxBytes

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -368,6 +369,37 @@ func TestSpoolDirectoryInUse(t *testing.T) {
 		tracing.WithExporter(&encoder{}, tracing.WithSpool(dir, spoolBytes)))
 	require.NoError(t, err, "the failed attempt holds nothing")
 	shutdown(t, p)
+}
+
+// What any user of the machine could put there would be sent to the backend.
+func TestSpoolDirectoryOfEverybody(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	require.NoError(t, os.Chmod(dir, 0o777))
+	var log syncBuffer
+	p := newProvider(t, withEnv(nil), tracing.WithLogger(logTo(&log)),
+		tracing.WithExporter(&encoder{}, tracing.WithSpool(dir, spoolBytes)),
+		tracing.WithExporter(&encoder{}, tracing.WithSpool(filepath.Join(dir, "own"), spoolBytes)))
+	endNumbered(p.NewTracer("test"), 0, 10)
+	shutdown(t, p)
+	if runtime.GOOS == "windows" { // modes say nothing there
+		assert.Empty(t, log.String())
+		return
+	}
+	warnings(t, &log, `msg="spandrel: every user may write to the spool's directory, and what is there is sent;`+
+		` use a directory that only this program writes to, such as a new one below it"`+
+		" exporter=*tracing_test.encoder directory="+dir)
+	assert.NotContains(t, log.String(), filepath.Join(dir, "own"))
+}
+
+func TestSpoolErrorsSayWhere(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "file")
+	require.NoError(t, os.WriteFile(file, nil, 0o600))
+	_, err := tracing.NewProvider(tracing.WithExporter(&encoder{}, tracing.WithSpool(file, spoolBytes)))
+	require.EqualError(t, err, "tracing: WithSpool: spool: "+file+" is a file, not a directory")
+	_, err = tracing.NewProvider(tracing.WithExporter(&encoder{}, tracing.WithSpool(t.TempDir(), 256<<10-1)))
+	require.EqualError(t, err, "tracing: WithSpool: maxBytes 262143 is less than 262144 (256 KiB)")
 }
 
 // namedEncoder has a name for its encoding.

@@ -38,6 +38,11 @@ func (pl *pipeline) openSpool() error {
 		return fmt.Errorf("tracing: WithSpool: %w", err)
 	}
 	pl.spool = s
+	if s.OthersMayWrite() {
+		pl.health.logger.Warn("spandrel: every user may write to the spool's directory, and what is there is sent;"+
+			" use a directory that only this program writes to, such as a new one below it",
+			"exporter", pl.health.name, "directory", pl.cfg.spoolDir)
+	}
 	if damaged := s.Stats().Damaged; damaged > 0 {
 		pl.health.logger.Warn("spandrel: parts of the spool could not be read and are lost",
 			"exporter", pl.health.name, "directory", pl.cfg.spoolDir, "parts", damaged)

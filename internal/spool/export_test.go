@@ -11,6 +11,9 @@ const (
 	LockName  = lockName
 )
 
+// OpenError is what Open returns.
+var OpenError = openError
+
 // HeaderBytes returns the size of the header of a segment file.
 func HeaderBytes(format string) int64 { return int64(headBytes + len(format)) }
 

@@ -7,8 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"sync"
 )
@@ -24,7 +26,7 @@ const (
 
 var (
 	// ErrInUse is why Open fails while this or another process has the directory open.
-	ErrInUse = errors.New("the directory is in use by another process or another exporter")
+	ErrInUse = errors.New("in use by another process or another exporter; each needs a directory of its own")
 	// ErrTooLarge is why Append does not store a batch that has no room in an empty directory, or whose
 	// frame is larger than 256 MiB.
 	ErrTooLarge = errors.New("spool: the batch is larger than the spool may be")
@@ -76,6 +78,7 @@ type Spool struct {
 	format       string
 	maxBytes     int64
 	segmentBytes int64
+	mode         fs.FileMode                                       // of the directory, at Open
 	write        func(f *os.File, b []byte, at int64) (int, error) // (*os.File).WriteAt, but in tests
 
 	mu      sync.Mutex // guards all below, and what is in the directory
@@ -107,23 +110,47 @@ func Open(c Config) (*Spool, error) {
 		return nil, fmt.Errorf("spool: %w", err)
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("spool: %w", err)
+		return nil, openError(dir, err)
+	}
+	info, err := os.Stat(dir)
+	if err != nil {
+		return nil, openError(dir, err)
 	}
 	lock, err := lockFile(filepath.Join(dir, lockName))
 	if err != nil {
-		return nil, fmt.Errorf("spool: %w", err)
+		return nil, openError(dir, err)
 	}
 	s := &Spool{
 		dir: dir, format: c.Format, maxBytes: c.MaxBytes, segmentBytes: min(c.MaxBytes/16, maxSegment),
-		write: (*os.File).WriteAt, lock: lock, syncs: newSyncer(dir),
+		write: (*os.File).WriteAt, lock: lock, syncs: newSyncer(dir), mode: info.Mode(),
 	}
 	if err := s.recover(); err != nil {
 		_ = lock.Close() // nothing was written
-		return nil, fmt.Errorf("spool: %w", err)
+		return nil, openError(dir, err)
 	}
 	s.show()
 	return s, nil
 }
+
+// openError names the directory that cannot be opened, and what to do about it.
+func openError(dir string, err error) error {
+	advice := ""
+	info, statErr := os.Stat(dir)
+	switch {
+	case errors.Is(err, ErrInUse):
+		err = ErrInUse // the name of the lock file helps nobody
+	case statErr == nil && !info.IsDir():
+		return fmt.Errorf("spool: %s is a file, not a directory", dir)
+	case errors.Is(err, fs.ErrPermission):
+		advice = "; the program's user must be able to make, read and delete files in it"
+	}
+	return fmt.Errorf("spool: directory %s: %w%s", dir, err, advice)
+}
+
+// OthersMayWrite reports whether every user of the machine could put files into the directory when it was
+// opened: they would be replayed like its own. That a sticky bit keeps them from deleting does not help. Of
+// Windows, where a mode says nothing about that, it is false.
+func (s *Spool) OthersMayWrite() bool { return runtime.GOOS != "windows" && s.mode.Perm()&0o002 != 0 }
 
 // Append stores a batch behind all others. lost is the number of waiting spans that went with the oldest
 // files to make room, also when there is an error; then b is not stored. It borrows b until it returns.

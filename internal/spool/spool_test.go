@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -151,9 +152,9 @@ func TestOpenRefuses(t *testing.T) {
 		{"too small", spool.Config{Dir: t.TempDir(), MaxBytes: spool.MinBytes - 1, Format: "x"}, "MaxBytes 262143 is less than 262144"},
 		{"no format", spool.Config{Dir: t.TempDir(), MaxBytes: spool.MinBytes}, "Format has 0 bytes, not 1 to 255"},
 		{"long format", spool.Config{Dir: t.TempDir(), MaxBytes: spool.MinBytes, Format: strings.Repeat("x", 256)}, "Format has 256 bytes"},
-		{"a file", spool.Config{Dir: file, MaxBytes: spool.MinBytes, Format: "x"}, "not a directory"},
-		{"no lock", spool.Config{Dir: noLock, MaxBytes: spool.MinBytes, Format: "x"}, "is a directory"},
-		{"below a file", spool.Config{Dir: filepath.Join(file, "x"), MaxBytes: spool.MinBytes, Format: "x"}, "not a directory"},
+		{"a file", spool.Config{Dir: file, MaxBytes: spool.MinBytes, Format: "x"}, file + " is a file, not a directory"},
+		{"no lock", spool.Config{Dir: noLock, MaxBytes: spool.MinBytes, Format: "x"}, "directory " + noLock + ": open "},
+		{"below a file", spool.Config{Dir: filepath.Join(file, "x"), MaxBytes: spool.MinBytes, Format: "x"}, "directory " + filepath.Join(file, "x") + ": mkdir "},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -171,9 +172,36 @@ func TestOneSpoolADirectory(t *testing.T) {
 	s := open(t, dir)
 	_, err := spool.Open(spool.Config{Dir: dir, MaxBytes: spool.MinBytes, Format: format})
 	require.ErrorIs(t, err, spool.ErrInUse)
-	assert.ErrorContains(t, err, dir)
+	require.EqualError(t, err, "spool: directory "+dir+": in use by another process or another exporter; each needs a directory of its own")
 	require.NoError(t, s.Close())
 	open(t, dir)
+}
+
+// The text alone: a test may run as a user who may do everything.
+func TestOpenErrorOfPermissions(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	err := spool.OpenError(dir, &fs.PathError{Op: "open", Path: "lock", Err: fs.ErrPermission})
+	require.ErrorIs(t, err, fs.ErrPermission)
+	assert.EqualError(t, err, "spool: directory "+dir+": open lock: permission denied; the program's user must be able to make, read and delete files in it")
+}
+
+func TestOthersMayWrite(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		mode fs.FileMode
+		want bool
+	}{
+		{0o700, false},
+		{0o775, false}, // a group is somebody's choice
+		{0o777, true},
+		{0o777 | fs.ModeSticky, true}, // it keeps them from deleting only
+	} {
+		dir := t.TempDir()
+		require.NoError(t, os.Chmod(dir, tt.mode))
+		assert.Equal(t, tt.want && runtime.GOOS != "windows", open(t, dir).OthersMayWrite(), tt.mode)
+	}
+	assert.False(t, open(t, filepath.Join(t.TempDir(), "new")).OthersMayWrite())
 }
 
 func TestFilesAreTheOwnersAlone(t *testing.T) {
