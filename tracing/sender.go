@@ -317,7 +317,7 @@ func (s *sender) call(spans int, b EncodedBatch, t ticket, again bool, f func(co
 	if !pl.circuit.holds(t) {
 		return nil, false
 	}
-	if again || s.entry != nil && !s.failing.IsZero() {
+	if again || s.entry != nil && !s.failing.IsZero() && spans == len(s.entry.Ends) {
 		pl.retried.Add(1)
 	}
 	ctx, cancel := context.WithTimeout(pl.ctx, pl.cfg.timeout)

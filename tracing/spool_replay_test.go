@@ -61,6 +61,33 @@ func TestReplayDropsWhatTheBackendNeverTakes(t *testing.T) {
 	}
 }
 
+// The first call with a batch out of the spool repeats none, and the calls with its halves neither.
+func TestRetriedInAReplay(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var calls []int // how many spans each had
+		b := &backend{}
+		b.send = func(_ context.Context, names []string) error {
+			calls = append(calls, len(names))
+			switch {
+			case len(calls) < 5:
+				return errAway
+			case len(names) == 10:
+				return &tracing.ExportError{Err: errBackend, TooLarge: true}
+			}
+			return nil
+		}
+		tracer, p := inBubble(t, b, tracing.WithSpool(t.TempDir(), spoolBytes), tracing.WithBatchSpans(10), tracing.WithBatchDelay(time.Second))
+		endNumbered(tracer, 0, 10)
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		assert.Equal(t, []int{10, 10, 10, 10, 10, 5, 5}, calls)
+		assert.EqualValues(t, 3, p.Stats().Exporters[0].Retried, "the third, the fourth and the fifth")
+		shutdown(t, p)
+		sumsHold(t, p)
+	})
+}
+
 // leaveBehind fills a spool with batches of ten spans, numbered from 0, and shuts down.
 func leaveBehind(t *testing.T, dir string, batches int) {
 	t.Helper()

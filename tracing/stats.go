@@ -78,8 +78,9 @@ type ExporterStats struct {
 	Exported uint64
 	// Dropped counts the spans that it did not deliver, by reason.
 	Dropped DroppedStats
-	// Retried counts the calls of the exporter with a batch that had failed before, but for the first replay
-	// of one that is in the spool.
+	// Retried counts the calls of the exporter that repeat a failed one with the same batch. The first call
+	// with a batch each time that it is taken out of the spool repeats none, nor does one with a half of a
+	// batch that was too large.
 	Retried uint64
 	// Waiting is the number of spans in memory that have neither been delivered nor dropped nor spooled
 	// yet. Of them, InQueue have not been taken into a batch yet, and InFlight are those that the exporter

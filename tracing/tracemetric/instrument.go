@@ -214,7 +214,7 @@ var exporterInstruments = []instrument[tracing.ExporterStats]{
 		upDownCounter, ofProcessor, single(func(s *tracing.ExporterStats) int64 { return int64(s.WaitingBytes) }),
 	},
 	{
-		own{"spandrel.exporter.retried", "{call}", "The number of calls of the exporter with a batch that had failed before."},
+		own{"spandrel.exporter.retried", "{call}", "The number of calls of the exporter that repeat a failed one with the same batch, but for the first out of the spool."},
 		counter, ofExporter, single(func(s *tracing.ExporterStats) int64 { return int64(s.Retried) }),
 	},
 	{

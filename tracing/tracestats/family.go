@@ -128,7 +128,7 @@ var exporterFamilies = []family[tracing.ExporterStats]{
 		},
 	},
 	{
-		"spandrel_exporter_retries_total", counter, "Calls of the exporter with a batch that had failed before, but for the first replay out of the spool.",
+		"spandrel_exporter_retries_total", counter, "Calls of the exporter that repeat a failed one with the same batch, but for the first out of the spool.",
 		single(func(s *tracing.ExporterStats) float64 { return float64(s.Retried) }),
 	},
 	{
