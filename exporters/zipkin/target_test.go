@@ -97,7 +97,7 @@ func TestSetTargetRetriesAtTheNewPlace(t *testing.T) {
 	broken.Rest(faulty.Status(http.StatusServiceUnavailable, "Retry-After", "86400"))
 	e, err := zipkin.New(broken.URL())
 	require.NoError(t, err)
-	p := providerFor(t, e, tracing.WithBatchDelay(time.Millisecond))
+	p := providerFor(t, e, tracing.WithBatchDelay(time.Millisecond), tracing.WithRetryLimit(time.Hour)) // or it would be dropped at once
 	_, s := p.NewTracer("retry").StartSpan(t.Context(), "span")
 	s.Finish()
 	require.True(t, broken.Wait(30*time.Second, func(done []faulty.Request) bool { return len(done) > 0 }))
