@@ -135,12 +135,19 @@ func (s *Spool) remove(g *segment) {
 // removeStuck deletes the files that are to go. Needs s.mu.
 func (s *Spool) removeStuck() {
 	s.stuck = slices.DeleteFunc(s.stuck, func(g *segment) bool {
-		if err := os.Remove(g.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if !g.unlink() {
 			return false
 		}
 		s.stats.Bytes -= g.bytes
 		return true
 	})
+}
+
+// unlink deletes the file of g and reports whether it is gone.
+func (g *segment) unlink() bool {
+	g.close()
+	err := os.Remove(g.path)
+	return err == nil || errors.Is(err, fs.ErrNotExist)
 }
 
 // drop deletes g for room, and returns how many spans that wait it held. Needs s.mu.

@@ -91,6 +91,8 @@ type Spool struct {
 	stuck   []*segment // files that could not be deleted
 	buf     []byte     // for the frame of Append
 	stats   Stats
+	// What PassedOver returns.
+	passedOver error
 	// Spans that are taken while their file has been dropped for room. They count in stats.
 	homeless int
 
@@ -181,7 +183,7 @@ func (s *Spool) Append(b Batch) (lost int, err error) {
 	return lost, nil
 }
 
-// makeRoom drops the oldest files until a frame of n bytes has room, with the header of a file if it needs
+// makeRoom drops the oldest files that can be deleted until a frame of n bytes has room, with the header of a file if it needs
 // one. Needs s.mu.
 func (s *Spool) makeRoom(n, header int64) (lost int, err error) {
 	for {
@@ -193,13 +195,15 @@ func (s *Spool) makeRoom(n, header int64) (lost int, err error) {
 			return lost, nil
 		}
 		s.removeStuck()
-		switch {
-		case s.stats.Bytes+need <= s.maxBytes:
+		if s.stats.Bytes+need <= s.maxBytes {
 			return lost, nil
-		case len(s.segs) == 0:
+		}
+		// What cannot be deleted makes no room, and can be delivered yet.
+		i := slices.IndexFunc(s.segs, (*segment).unlink)
+		if i < 0 {
 			return lost, fmt.Errorf("spool: no room: %d bytes are in files that cannot be deleted", s.stats.Bytes)
 		}
-		lost += s.drop(s.segs[0])
+		lost += s.drop(s.segs[i])
 	}
 }
 
@@ -279,8 +283,8 @@ func (s *Spool) finish() {
 	s.tidy(g)
 }
 
-// Take returns the oldest batch that is neither acknowledged nor taken; false if there is none, or if its
-// file cannot be opened now. Damaged places on the way are counted.
+// Take returns the oldest batch that is neither acknowledged nor taken; false if there is none. Files that
+// cannot be opened now are passed over: see [Spool.PassedOver]. Damaged places on the way are counted.
 func (s *Spool) Take() (Entry, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -288,21 +292,33 @@ func (s *Spool) Take() (Entry, bool) {
 		return Entry{}, false
 	}
 	defer s.show()
-	for {
-		i := slices.IndexFunc(s.segs, func(g *segment) bool { return g.unseen > 0 || len(g.returned) > 0 })
-		if i < 0 {
-			return Entry{}, false
-		}
+	s.passedOver = nil
+	for i := 0; i < len(s.segs); {
 		g := s.segs[i]
-		fr, b, ok, err := s.takeFrom(g)
+		if g.unseen == 0 && len(g.returned) == 0 {
+			i++
+			continue
+		}
+		fr, b, ok, err := s.takeFrom(g) // which may delete g
 		if err != nil {
-			return Entry{}, false
+			s.passedOver = err
+			i++
+			continue
 		}
 		if ok {
 			g.taken += fr.spans
 			return Entry{b, &place{owner: s, seg: g, fr: fr}}, true
 		}
 	}
+	return Entry{}, false
+}
+
+// PassedOver returns why the newest Take could not open a file in which batches wait; nil if it could open all
+// that it had to.
+func (s *Spool) PassedOver() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.passedOver
 }
 
 // takeFrom goes one step through what waits in g: ok says that it has come to a sound batch. The error is
