@@ -15,7 +15,7 @@ const logEvery = time.Minute
 
 // health knows whether the backend answers, or the spool, and says so in the log when that changes.
 type health struct {
-	what   string // exporter or spool
+	what   string // exporter, spool or reading the spool
 	name   string // of the exporter
 	logger *slog.Logger
 

@@ -61,7 +61,7 @@ type pipeline struct {
 	exported, retried, sentBytes                            atomic.Uint64
 	queueFull, failed, tooLarge, rejected, atEnd, abandoned atomic.Uint64
 	spoolFull, spoolFailed, written, replayed               atomic.Uint64
-	health, spoolHealth                                     health
+	health, spoolHealth, readHealth                         health
 }
 
 // batch is what a sender gives to the exporter at once, in one of two forms.
@@ -118,6 +118,7 @@ func newPipeline(p *Provider, e Exporter, cfg pipelineConfig) (pl *pipeline, err
 		outbox:      outbox{maxSpans: cfg.encodedSpans, maxBytes: cfg.queueBytes, wake: make(chan struct{}, 1)},
 		health:      health{what: "exporter", name: name, logger: p.logger},
 		spoolHealth: health{what: "spool", name: name, logger: p.logger},
+		readHealth:  health{what: "reading the spool", name: name, logger: p.logger},
 	}
 	for range cfg.workers - 1 {
 		pl.lent <- struct{}{}

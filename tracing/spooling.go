@@ -126,7 +126,13 @@ func (s *sender) replay() {
 		s.commit()
 	})
 	for !pl.stopped() {
-		if e, ok := pl.spool.Take(); ok {
+		e, ok := pl.spool.Take()
+		if err := pl.spool.PassedOver(); err != nil {
+			pl.readHealth.failed(err)
+		} else {
+			pl.readHealth.succeeded()
+		}
+		if ok {
 			s.entry = &e
 			s.replayEntry()
 			continue
