@@ -18,11 +18,15 @@ import (
 const (
 	// maxErrorTextBytes bounds how much of a response body an error shows.
 	maxErrorTextBytes = 256
+	// maxErrorTextTime bounds how long it is waited for: the status is known already.
+	maxErrorTextTime = time.Second
 	// maxDrainBytes bounds what is read of a response body that nobody needs, so that the connection
 	// can be used again. A longer rest costs the connection instead.
 	maxDrainBytes = 64 << 10
 	// maxDrainTime bounds how long that may take: the answer is known already.
 	maxDrainTime = 100 * time.Millisecond
+	// maxHeaderBytes bounds the header of a response, of which net/http would hold ten megabytes.
+	maxHeaderBytes = 64 << 10
 )
 
 // Config says where and how a [Client] posts.
@@ -130,7 +134,8 @@ func (c *connections) closeIdle() {
 
 // NewTransport returns a transport with the time limits of http.DefaultTransport, shared with nobody:
 // a program that replaces or instruments http.DefaultTransport does not trace its own exporting. The
-// proxy comes from the environment. Responses are not asked to be compressed.
+// proxy comes from the environment. Responses are not asked to be compressed, and a header of more than
+// 64 KiB is no answer.
 func NewTransport() *http.Transport {
 	return &http.Transport{
 		Proxy:                 http.ProxyFromEnvironment,
@@ -141,6 +146,8 @@ func NewTransport() *http.Transport {
 		TLSHandshakeTimeout:   10 * time.Second,
 		ExpectContinueTimeout: time.Second,
 		DisableCompression:    true,
+
+		MaxResponseHeaderBytes: maxHeaderBytes,
 	}
 }
 
@@ -278,8 +285,13 @@ func (t *target) networkError(err error) *Error {
 
 // statusError makes an error of a response that is no success.
 func (t *target) statusError(resp *http.Response, cancel context.CancelFunc) *Error {
-	start, _ := io.ReadAll(io.LimitReader(resp.Body, maxErrorTextBytes))
-	drain(resp, cancel)
+	var start []byte
+	if resp.StatusCode != http.StatusSwitchingProtocols { // its body is the connection, and no context ends a read of it
+		timer := time.AfterFunc(maxErrorTextTime, cancel)
+		start, _ = io.ReadAll(io.LimitReader(resp.Body, maxErrorTextBytes))
+		timer.Stop()
+		drain(resp, cancel)
+	}
 	e := &Error{
 		StatusCode: resp.StatusCode,
 		Retryable:  Retryable(resp.StatusCode),

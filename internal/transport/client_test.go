@@ -398,14 +398,56 @@ func TestPostConcurrentSafe(t *testing.T) {
 // would wait for the whole timeout, an hour.
 func TestPostDoesNotWaitForAnEmptyRest(t *testing.T) {
 	t.Parallel()
+	for _, status := range []int{http.StatusAccepted, http.StatusServiceUnavailable} {
+		t.Run(http.StatusText(status), func(t *testing.T) {
+			t.Parallel()
+			gone := make(chan struct{})
+			c := serve(t, "/", func(w http.ResponseWriter, r *http.Request) {
+				w.WriteHeader(status)
+				_ = http.NewResponseController(w).Flush()
+				<-r.Context().Done()
+				close(gone)
+			}, func(c *transport.Config) { c.Timeout = time.Hour })
+			_, failure := c.Post(t.Context(), transport.Request{Body: []byte("[]")})
+			if status == http.StatusAccepted {
+				require.Nil(t, failure)
+			} else {
+				require.NotNil(t, failure)
+				assert.Equal(t, status, failure.StatusCode)
+			}
+			<-gone
+		})
+	}
+}
+
+// A server that switches protocols hands its connection over, and no timeout would end a read of that.
+func TestPostSwitchingProtocols(t *testing.T) {
+	t.Parallel()
 	gone := make(chan struct{})
-	c := serve(t, "/", func(w http.ResponseWriter, r *http.Request) {
-		w.WriteHeader(http.StatusAccepted)
-		_ = http.NewResponseController(w).Flush()
-		<-r.Context().Done()
-		close(gone)
-	}, func(c *transport.Config) { c.Timeout = time.Hour })
+	c := serve(t, "/", func(w http.ResponseWriter, _ *http.Request) {
+		defer close(gone)
+		conn, in, err := http.NewResponseController(w).Hijack()
+		if !assert.NoError(t, err) {
+			return
+		}
+		_, _ = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: other\r\n\r\n")
+		_, _ = io.Copy(io.Discard, in) // until the client closes the connection
+		_ = conn.Close()
+	}, nil)
 	_, failure := c.Post(t.Context(), transport.Request{Body: []byte("[]")})
-	require.Nil(t, failure)
+	require.NotNil(t, failure)
+	assert.Equal(t, http.StatusSwitchingProtocols, failure.StatusCode)
+	assert.False(t, failure.Retryable)
 	<-gone
+}
+
+func TestPostResponseHeaderIsBounded(t *testing.T) {
+	t.Parallel()
+	c := serve(t, "/", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("X-Long", strings.Repeat("x", 128<<10))
+	}, nil)
+	_, failure := c.Post(t.Context(), transport.Request{Body: []byte("[]")})
+	require.NotNil(t, failure)
+	assert.True(t, failure.Retryable)
+	assert.Contains(t, failure.Error(), "response headers exceeded 65536 bytes")
 }
