@@ -125,6 +125,20 @@ func replacedOf(n TargetNotifier) (replaced <-chan struct{}) {
 	return replaced
 }
 
+// openOf is replacedOf for a channel that is not closed yet. A notifier that has none, though it is asked again in
+// case a target has been replaced just then, would end all pauses: nothing more is heard of it.
+func openOf(n TargetNotifier) <-chan struct{} {
+	for range 10 {
+		replaced := replacedOf(n)
+		select {
+		case <-replaced:
+		default:
+			return replaced
+		}
+	}
+	return nil
+}
+
 // look finds out whether another backend has been asked for since it was last called. What the one before it
 // has said, and will say, does not hold for that one: a pause is over, and a call goes out to probe it.
 func (c *circuit) look() {
@@ -139,14 +153,11 @@ func (c *circuit) look() {
 	default:
 		return
 	}
-	next := replacedOf(c.notifier) // foreign code: not under the lock
+	next := openOf(c.notifier) // foreign code: not under the lock
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.replaced != replaced {
 		return // another call was here first
-	}
-	if next == replaced {
-		next = nil // a notifier that does not look for changes: it would end all pauses
 	}
 	c.replaced = next
 	c.opened++

@@ -177,6 +177,11 @@ func TestBrokenTargetNotifier(t *testing.T) {
 		"panics":        func() <-chan struct{} { panic("broken") },
 		"nil":           func() <-chan struct{} { return nil },
 		"always closed": func() <-chan struct{} { return closed },
+		"closed anew": func() <-chan struct{} {
+			anew := make(chan struct{})
+			close(anew)
+			return anew
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
