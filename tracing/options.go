@@ -267,7 +267,7 @@ func (f pipelineOptionFunc) apply(c *pipelineConfig) { f(c) }
 
 type pipelineConfig struct {
 	queueSpans, queueBytes int
-	encodedSpans           int // that may wait behind the queue
+	encodedSpans           int // that may wait behind the queue; 0: neither an option nor the environment says how many
 	batchSpans, batchBytes int
 	delay, timeout         time.Duration
 	queueWait, retryLimit  time.Duration
@@ -299,14 +299,12 @@ func defaultPipeline() pipelineConfig {
 	return pipelineConfig{
 		queueSpans: DefaultQueueSpans,
 		queueBytes: DefaultQueueBytes,
-
-		encodedSpans: math.MaxInt,
-		batchSpans:   DefaultBatchSpans,
-		batchBytes:   DefaultBatchBytes,
-		delay:        DefaultBatchDelay,
-		timeout:      DefaultExportTimeout,
-		retryLimit:   DefaultRetryLimit,
-		workers:      1,
+		batchSpans: DefaultBatchSpans,
+		batchBytes: DefaultBatchBytes,
+		delay:      DefaultBatchDelay,
+		timeout:    DefaultExportTimeout,
+		retryLimit: DefaultRetryLimit,
+		workers:    1,
 	}
 }
 
@@ -321,6 +319,12 @@ func (c *config) newPipelineConfig(opts []PipelineOption) (pipelineConfig, error
 		}
 		o.apply(&pc)
 	}
+	if pc.encodedSpans == 0 {
+		pc.encodedSpans = math.MaxInt
+		if pc.spoolDir != "" {
+			pc.queueSpans = SpoolQueueSpans
+		}
+	}
 	if pc.batchSpans == 0 {
 		pc.batchSpans = c.pipeline.batchSpans
 		if pc.batchFromEnv && pc.batchSpans > pc.queueSpans {
@@ -330,9 +334,6 @@ func (c *config) newPipelineConfig(opts []PipelineOption) (pipelineConfig, error
 	}
 	pc.batchSpans = min(pc.batchSpans, pc.queueSpans)
 	if pc.spoolDir != "" {
-		if pc.encodedSpans == math.MaxInt { // neither an option nor the environment says how many
-			pc.queueSpans = SpoolQueueSpans
-		}
 		pc.batchBytes = int(min(int64(pc.batchBytes), pc.spoolBytes/spoolBatches))
 	}
 	if pc.dropOldest && pc.queueWait > 0 {

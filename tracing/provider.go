@@ -180,6 +180,7 @@ func (p *Provider) ForceFlush(ctx context.Context) error {
 	if p == nil || p.closed.Load() {
 		return nil
 	}
+	ctx = orBackground(ctx)
 	errs := make([]error, 0, len(p.processors)+len(p.pipelines))
 	for _, proc := range p.processors {
 		errs = append(errs, bounded(ctx, "ForceFlush of a processor", proc.ForceFlush))
@@ -199,6 +200,7 @@ func (p *Provider) Shutdown(ctx context.Context) error {
 	if p == nil || p.shared() {
 		return nil
 	}
+	ctx = orBackground(ctx)
 	first := false
 	p.shutdownOnce.Do(func() { first = true })
 	if !first {
@@ -238,6 +240,15 @@ func (p *Provider) Shutdown(ctx context.Context) error {
 	}
 	p.shutdownErr = errors.Join(errs...)
 	return p.shutdownErr
+}
+
+// orBackground returns ctx, or for nil what lasts for ever: it is used on goroutines of the provider, whose panic
+// would end the program.
+func orBackground(ctx context.Context) context.Context {
+	if ctx == nil {
+		return context.Background()
+	}
+	return ctx
 }
 
 // endOpen ends all open spans from outside.

@@ -80,7 +80,7 @@ func (q *queue) urgent() bool { return q.spans >= q.maxSpans/2 || q.bytes >= q.m
 // block that is larger than the whole queue. Needs q.mu.
 func (q *queue) fits(b *block, force bool) bool {
 	if force {
-		return b.bytes <= q.maxBytes && q.bytes+b.bytes <= 2*q.maxBytes
+		return b.bytes <= q.maxBytes && q.bytes+b.bytes-q.maxBytes <= q.maxBytes // twice it may be too much for an int
 	}
 	return q.bytes+b.bytes <= q.maxBytes && (q.n == 0 || q.spans+b.spans <= q.maxSpans)
 }
