@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -22,7 +23,8 @@ import (
 type Config struct {
 	// Extract lists the formats to read, in order: "w3c", "b3", "jaeger", "ot", "datadog", "aws", "gcp",
 	// "instana". The first that yields a valid trace id and span id wins, and the others are linked
-	// where they name other traces; if none does, the first that yields a decision. Nil means
+	// where they name other traces; if none does, the first that yields a decision. One that is listed
+	// twice is read once. Nil means
 	// [w3c, b3, datadog, jaeger], an empty list that nothing is read but x-request-id.
 	Extract []string `yaml:"extract" json:"extract,omitzero"`
 	// Inject lists the formats to write, in any order: "preserve", "w3c", "b3", "b3-single", "jaeger",
@@ -128,13 +130,15 @@ func newConfig(cfg Config, opts []Option) (config, error) {
 	}
 	c.defaultOrder = cfg.Extract == nil
 	if cfg.Extract != nil {
-		c.extract = make([]format, len(cfg.Extract))
-		for i, name := range cfg.Extract {
+		c.extract = make([]format, 0, len(cfg.Extract))
+		for _, name := range cfg.Extract {
 			f, ok := findFormat(name, extractable)
 			if !ok {
 				return config{}, unknownFormat("extract", name, extractable)
 			}
-			c.extract[i] = f
+			if !slices.Contains(c.extract, f) {
+				c.extract = append(c.extract, f)
+			}
 		}
 	}
 	if cfg.Inject != nil {

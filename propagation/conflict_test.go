@@ -5,7 +5,9 @@ package propagation_test
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -375,26 +377,71 @@ func TestBothEncodingsOfB3(t *testing.T) {
 	}
 }
 
-// The cap is about what is recorded here: a service that makes no span sends on what arrived.
+// The cap is about what is recorded here: a service that makes no span sends on what arrived, be it a user's will.
 func TestForcedSamplingLimitForwardsTheDecision(t *testing.T) {
 	t.Parallel()
-	for _, format := range []string{"w3c", "b3", "jaeger", "datadog"} {
-		arrived := map[string]http.Header{
-			"w3c":     {"Traceparent": {"00-" + clientTrace + "-" + clientSpan + "-01"}},
-			"b3":      {"X-B3-Traceid": {clientTrace}, "X-B3-Spanid": {clientSpan}, "X-B3-Sampled": {"1"}},
-			"jaeger":  {"Uber-Trace-Id": {clientTrace + ":" + clientSpan + ":0:01"}},
-			"datadog": {"X-Datadog-Trace-Id": {"7"}, "X-Datadog-Parent-Id": {"8"}, "X-Datadog-Sampling-Priority": {"1"}},
-		}[format]
-		p, err := propagation.New(propagation.Config{Extract: []string{format}, Inject: []string{format}}, propagation.WithForcedSamplingLimit(0))
+	ids := http.Header{"X-B3-Traceid": {clientTrace}, "X-B3-Spanid": {clientSpan}}
+	tests := []struct {
+		format  string
+		arrived http.Header
+		own     http.Header // in a span that the sampler keeps
+	}{
+		{"w3c", http.Header{"Traceparent": {"00-" + clientTrace + "-" + clientSpan + "-01"}}, nil},
+		{"b3", http.Header{"X-B3-Sampled": {"1"}}, nil},
+		{"b3", http.Header{"X-B3-Flags": {"1"}}, http.Header{"X-B3-Sampled": {"1"}}},
+		{"b3-single", http.Header{"B3": {"d"}}, nil},
+		{"b3-single", http.Header{"B3": {clientTrace + "-" + clientSpan + "-d"}}, http.Header{"B3": {clientTrace + "-" + kongSpan + "-1"}}},
+		{"jaeger", http.Header{"Uber-Trace-Id": {clientTrace + ":" + clientSpan + ":0:01"}}, nil},
+		{"jaeger", http.Header{"Uber-Trace-Id": {clientTrace + ":" + clientSpan + ":0:03"}}, http.Header{"Uber-Trace-Id": {clientTrace + ":" + kongSpan + ":0:01"}}},
+		{"datadog", http.Header{"X-Datadog-Trace-Id": {"7"}, "X-Datadog-Parent-Id": {"8"}, "X-Datadog-Sampling-Priority": {"1"}}, nil},
+		{"datadog", http.Header{
+			"X-Datadog-Trace-Id": {"7"}, "X-Datadog-Parent-Id": {"8"}, "X-Datadog-Sampling-Priority": {"2"}, "X-Datadog-Tags": {"_dd.p.dm=-4"},
+		}, http.Header{"X-Datadog-Sampling-Priority": {"1"}}},
+	}
+	for _, test := range tests {
+		arrived := maps.Clone(test.arrived)
+		if test.format == "b3" {
+			maps.Copy(arrived, ids)
+		}
+		read := strings.TrimSuffix(test.format, "-single")
+		p, err := propagation.New(propagation.Config{Extract: []string{read}, Inject: []string{test.format}}, propagation.WithForcedSamplingLimit(0))
 		require.NoError(t, err)
 		ctx := p.Extract(context.Background(), otelprop.HeaderCarrier(arrived))
 		r, _ := propagation.RemoteFromContext(ctx)
-		assert.Equal(t, propagation.Defer, r.Decision, format)
-		assert.True(t, r.Capped, format)
+		assert.Equal(t, propagation.Defer, r.Decision, arrived)
+		assert.True(t, r.Capped, arrived)
+		assert.False(t, r.Debug, arrived)
+		assert.Zero(t, r.Priority, arrived)
 		out := http.Header{}
 		p.Inject(ctx, otelprop.HeaderCarrier(out))
-		assert.Equal(t, arrived, out, format)
+		assert.Equal(t, arrived, out)
+
+		if test.own != nil {
+			own := r.SpanContext.WithSpanID(spanID(t, kongSpan)).WithTraceFlags(trace.FlagsSampled).WithRemote(false)
+			out = http.Header{}
+			p.Inject(trace.ContextWithSpanContext(ctx, own), otelprop.HeaderCarrier(out))
+			for name, values := range test.own {
+				assert.Equal(t, values, out[name], "%v: what was capped does not come back by itself", arrived)
+			}
+			assert.NotContains(t, out, "X-B3-Flags")
+		}
 	}
+}
+
+// A format that is listed twice is read once.
+func TestFormatThatIsListedTwice(t *testing.T) {
+	t.Parallel()
+	p, err := propagation.New(propagation.Config{Extract: []string{"w3c", "b3", "w3c", "b3"}})
+	require.NoError(t, err)
+	r, _ := arrive(t, p, map[string]string{
+		"traceparent": "00-" + clientTrace + "-" + clientSpan + "-01", "b3": kongTrace + "-" + kongSpan + "-1", "x-b3-sampled": "x",
+	})
+	assert.Len(t, r.Extras().Links, 1)
+	assert.Equal(t, []propagation.Conflict{{Joined: "w3c", Linked: "b3-single", Count: 1}}, p.Stats().Conflicts)
+	extract(p, headers("traceparent", "00", "b3", "00"))
+	assert.Equal(t, []propagation.Malformed{
+		{Format: "w3c", Reason: "length", Count: 1}, {Format: "b3-single", Reason: "length", Count: 1},
+	}, p.Stats().Malformed)
 }
 
 func TestNilContext(t *testing.T) {

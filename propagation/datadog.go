@@ -178,6 +178,9 @@ func datadogPriority(out *outgoing) string {
 	var arrived int8
 	if out.arrived != nil {
 		arrived = out.arrived.Priority
+		if out.forwarded && out.arrived.Capped && out.arrived.Rare != nil {
+			arrived = out.arrived.CappedPriority
+		}
 	}
 	switch {
 	case out.decision == Defer:

@@ -216,6 +216,7 @@ func (out *outgoing) forward(r *arrival) {
 		if out.hasIDs() {
 			out.flags |= trace.FlagsSampled
 		}
+		out.debug = r.Rare != nil && r.CappedDebug
 	}
 	if r.Rare != nil {
 		out.state = r.State
@@ -229,6 +230,9 @@ func (out *outgoing) join(sc *trace.SpanContext, r *arrival) {
 	if joined && sc.IsRemote() && sc.SpanID() == r.SpanID {
 		out.forward(r)
 		out.state = sc.TraceState()
+		if sc.IsSampled() != r.Flags.IsSampled() {
+			out.decide(sc)
+		}
 		return
 	}
 	out.traceID, out.spanID, out.flags, out.state = sc.TraceID(), sc.SpanID(), sc.TraceFlags(), sc.TraceState()
@@ -243,6 +247,16 @@ func (out *outgoing) join(sc *trace.SpanContext, r *arrival) {
 		out.arrived = r
 		out.otherDecision = out.decision != r.Decision
 	}
+}
+
+// decide has the sampled flag of sc, the span context that arrived, sent in place of the decision that did: somebody
+// has changed it.
+func (out *outgoing) decide(sc *trace.SpanContext) {
+	out.flags, out.decision, out.debug = sc.TraceFlags(), Deny, false
+	if sc.IsSampled() {
+		out.decision = Accept
+	}
+	out.otherDecision, out.forwarded = out.decision != out.arrived.Decision, false
 }
 
 // headersOf returns how many headers Inject sets in the formats, but for those that few requests have.

@@ -205,8 +205,10 @@ func (p *Propagator) meet(src *source, found, in *arrival) {
 	}
 }
 
-// saysSomething reports whether there are ids, a trace id or a decision.
-func saysSomething(in *arrival) bool { return in.Decision != Defer || in.TraceID != trace.TraceID{} }
+// saysSomething reports whether there are ids, a trace id or a decision, be it one that was taken back.
+func saysSomething(in *arrival) bool {
+	return in.Decision != Defer || in.Capped || in.TraceID != trace.TraceID{}
+}
 
 // meetAlone adds what a format says without a span id to what another one did: a decision, or a trace id. The first
 // of each counts.

@@ -205,6 +205,58 @@ func TestInjectOfAForeignRemoteSpanContext(t *testing.T) {
 	}
 }
 
+// A sampled flag that somebody has changed in the span context that arrived is another decision, as for OpenTelemetry's
+// propagators.
+func TestInjectOfASampledFlagThatWasChanged(t *testing.T) {
+	t.Parallel()
+	datadog := []string{"x-datadog-trace-id", shortDecimal, "x-datadog-parent-id", "2"}
+	tests := []struct {
+		name          string
+		format        string
+		arrived, want []string
+	}{
+		{"taken back", "w3c", []string{"traceparent", "00-" + traceHex + "-" + spanHex + "-03"}, []string{"traceparent", "00-" + traceHex + "-" + spanHex + "-02"}},
+		{"set", "w3c", []string{"traceparent", "00-" + traceHex + "-" + spanHex + "-00"}, []string{"traceparent", "00-" + traceHex + "-" + spanHex + "-01"}},
+		{
+			"debug is taken back", "b3",
+			[]string{"x-b3-traceid", shortHex, "x-b3-spanid", spanHex, "x-b3-parentspanid", parentHex, "x-b3-flags", "1"},
+			[]string{"x-b3-traceid", shortHex, "x-b3-spanid", spanHex, "x-b3-parentspanid", parentHex, "x-b3-sampled", "0"},
+		},
+		{"a deferred one is set", "b3", []string{"b3", traceHex + "-" + spanHex}, []string{"x-b3-traceid", traceHex, "x-b3-spanid", spanHex, "x-b3-sampled", "1"}},
+		{
+			"a level is taken back with its reason", "datadog",
+			append(datadog, "x-datadog-sampling-priority", "2", "x-datadog-tags", "_dd.p.dm=-4,_dd.p.a=b"),
+			append(datadog, "x-datadog-sampling-priority", "0", "x-datadog-tags", "_dd.p.a=b"),
+		},
+		{
+			"the level in a tracestate, too", "w3c",
+			[]string{"traceparent", "00-" + traceHex + "-" + spanHex + "-01", "tracestate", "a=b,dd=s:2;t.dm:-4"},
+			[]string{"traceparent", "00-" + traceHex + "-" + spanHex + "-00", "tracestate", "dd=s:0;p:" + spanHex + ",a=b"},
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			p := newPropagator(t, propagation.Config{Extract: []string{tt.format}, Inject: []string{tt.format}})
+			ctx := p.Extract(context.Background(), headers(tt.arrived...))
+			sc := trace.SpanContextFromContext(ctx)
+			changed := sc.WithTraceFlags(sc.TraceFlags() ^ trace.FlagsSampled)
+			assert.Equal(t, headers(tt.want...), inject(trace.ContextWithRemoteSpanContext(ctx, changed), p))
+			same := inject(trace.ContextWithRemoteSpanContext(ctx, sc), p)
+			assert.Equal(t, inject(ctx, p), same)
+		})
+	}
+	t.Run("of one that was capped", func(t *testing.T) {
+		t.Parallel()
+		p, err := propagation.New(propagation.Config{}, propagation.WithForcedSamplingLimit(0))
+		require.NoError(t, err)
+		in := headers("traceparent", "00-"+traceHex+"-"+spanHex+"-01")
+		ctx := p.Extract(context.Background(), in)
+		again := trace.ContextWithRemoteSpanContext(ctx, trace.SpanContextFromContext(ctx))
+		assert.Equal(t, in["Traceparent"], inject(again, p)["Traceparent"])
+	})
+}
+
 func TestInjectPreserve(t *testing.T) {
 	t.Parallel()
 	tests := []struct {

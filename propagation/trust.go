@@ -90,6 +90,10 @@ func (p *Propagator) cap(in *arrival) {
 		return
 	}
 	p.forced.capped.Add(1)
+	if in.Debug || in.Priority > 1 { // a user's will, which goes on where no span is made here
+		r := in.AddRare()
+		r.CappedDebug, r.CappedPriority = in.Debug, in.Priority
+	}
 	in.Decision, in.Debug, in.Priority, in.Capped, in.Text = Defer, false, 0, true, ""
 	in.Flags &^= trace.FlagsSampled
 }

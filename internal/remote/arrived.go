@@ -47,6 +47,10 @@ type Rare struct {
 	TraceState string
 	Extra      Extra
 	HasExtra   bool
+
+	// What was taken back of an [Arrived] that is Capped, beside the decision.
+	CappedDebug    bool
+	CappedPriority int8
 }
 
 // HasIDs reports whether valid ids arrived.
