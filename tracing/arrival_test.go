@@ -14,6 +14,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/spandrel-go/spandrel/propagation"
+	"github.com/spandrel-go/spandrel/sampling"
 	"github.com/spandrel-go/spandrel/tracing"
 )
 
@@ -71,6 +72,31 @@ func TestDecisionWithoutIDsDoesNotChangeThatOfAParent(t *testing.T) {
 		_, s := tracer.StartSpan(ctx, "server")
 		assert.Equal(t, "0af7651916cd43dd8448eb211c80319c", s.SpanContext().TraceID().String())
 		assert.Equal(t, flags == "01", s.SpanContext().IsSampled(), flags)
+		s.End()
+	}
+}
+
+// A sampled flag that somebody changes in the span context that arrived is the decision, as for OpenTelemetry's SDK.
+func TestSampledFlagThatWasChangedIsTheDecision(t *testing.T) {
+	t.Parallel()
+	tracer, _, _ := newTracer(t, tracing.WithSampler(sampling.ParentBased(sampling.AlwaysOff())))
+	for name, test := range map[string]struct {
+		headers map[string]string
+		changed bool // whether it is sampled then
+	}{
+		"taken back":            {map[string]string{"traceparent": traceparent}, false},
+		"set":                   {map[string]string{"traceparent": traceparent[:53] + "00"}, true},
+		"debug, taken back":     {map[string]string{"b3": arrivedTrace + "-" + arrivedSpan + "-d"}, false},
+		"a deferred one is set": {map[string]string{"b3": arrivedTrace + "-" + arrivedSpan}, true},
+	} {
+		ctx := arriving(t, test.headers)
+		sc := trace.SpanContextFromContext(ctx)
+		require.Equal(t, !test.changed, sc.IsSampled(), name)
+		_, s := tracer.StartSpan(ctx, "as it came")
+		assert.Equal(t, !test.changed, s.SpanContext().IsSampled(), name)
+		s.End()
+		_, s = tracer.StartSpan(trace.ContextWithRemoteSpanContext(ctx, sc.WithTraceFlags(sc.TraceFlags()^trace.FlagsSampled)), "changed")
+		assert.Equal(t, test.changed, s.SpanContext().IsSampled(), name)
 		s.End()
 	}
 }

@@ -526,7 +526,7 @@ func (sc *samplerChoice) ask(ctx context.Context, name string, o *startOptions, 
 			head.ParentDecision = sampling.ParentAccept
 		}
 	}
-	if arrived != nil && arrived.Format != 0 {
+	if arrived != nil && arrived.Format != 0 && arrived.Flags.IsSampled() == parent.IsSampled() { // else it was changed since
 		head.ParentDecision, head.Debug = arrived.Decision, arrived.Debug
 	}
 	if sc.head != nil {
