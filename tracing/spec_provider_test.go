@@ -143,7 +143,7 @@ func TestSpec_TracerProvider_ConcurrentSafe(t *testing.T) {
 	c := &collector{}
 	p := newProvider(t, tracing.WithExporter(c))
 	var tp trace.TracerProvider = p
-	var before uint64 // spans that have ended before Shutdown
+	var before uint64         // spans that have ended before Shutdown
 	told := func(err error) { // of those that the others were at while Shutdown began
 		var late *tracing.DeliveryError
 		if errors.As(err, &late) {
@@ -170,7 +170,7 @@ func TestSpec_TracerProvider_ConcurrentSafe(t *testing.T) {
 		wg.Go(func() { _ = p.Stats() })
 	}
 	wg.Wait()
-	shutdown(t, p)
+	told(p.Shutdown(context.Background()))
 	st := p.Stats()
 	e := st.Exporters[0]
 	assert.Len(t, c.spans(), int(e.Exported), "each once")
