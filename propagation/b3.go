@@ -237,7 +237,7 @@ func injectB3(dst *target, set formatSet, out *outgoing, t *texts) {
 	}
 	dst.putAll(b3ManyHeaders[:], many.traceID, many.spanID, many.sampled, many.parent, many.flags)
 	if single == "" {
-		dst.remove(&b3Header)
+		dst.replace(&b3Header, "")
 	}
 }
 

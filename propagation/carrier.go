@@ -190,6 +190,18 @@ func (t *target) put(name *header, value string) {
 	}
 }
 
+// replace is put for a header whose old value would make another trace of what is written. Where the carrier cannot
+// remove it is left empty, which all readers take for none. They do not of every header: put is for those.
+func (t *target) replace(name *header, value string) {
+	t.put(name, value)
+	if value != "" || t.header != nil {
+		return
+	}
+	if _, ok := t.carrier.(deleter); !ok && t.carrier.Get(name.lower) != "" {
+		t.carrier.Set(name.lower, "")
+	}
+}
+
 // putAll puts each of the headers.
 func (t *target) putAll(names []*header, values ...string) {
 	for i, name := range names {

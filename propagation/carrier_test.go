@@ -7,10 +7,12 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	otelprop "go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/spandrel-go/spandrel/propagation"
 )
@@ -130,6 +132,45 @@ func TestNamesInAnotherCaseAreOtherHeaders(t *testing.T) {
 		}
 	}
 	assert.Empty(t, p.Stats().Malformed)
+}
+
+// Of a carrier that cannot remove, as of most message queues, old headers may stay; none that has what is written
+// read as another trace.
+func TestCarrierThatCannotRemoveLeavesNoOtherTrace(t *testing.T) {
+	t.Parallel()
+	old := map[string]string{
+		"b3": kongTrace + "-" + kongSpan + "-1", "tracestate": "old=1", "x-datadog-tags": "_dd.p.tid=" + kongTrace[:16], "x-datadog-origin": "rum",
+		"x-other": "1",
+	}
+	for _, test := range []struct{ format, removed string }{
+		{"w3c", "tracestate"}, {"b3", "b3"}, {"datadog", "x-datadog-tags"}, {"datadog", "x-datadog-origin"},
+	} {
+		p := newPropagator(t, propagation.Config{Extract: []string{test.format}, Inject: []string{test.format}})
+		for _, sc := range []trace.SpanContext{
+			spanContext(t, strings.Repeat("0", 16)+shortHex, ownHex), spanContext(t, strings.Repeat("0", 16)+shortHex, ownHex).WithRemote(true),
+		} {
+			m := otelprop.MapCarrier(maps.Clone(old))
+			p.Inject(trace.ContextWithSpanContext(context.Background(), sc), m)
+			assert.Empty(t, m[test.removed], test.format)
+			assert.Contains(t, m, test.removed, "it was not removed")
+			assert.Equal(t, "1", m["x-other"])
+			r := extract(p, m)
+			assert.Equal(t, sc.TraceID(), r.SpanContext.TraceID(), test.format)
+			assert.Equal(t, sc.SpanID(), r.SpanContext.SpanID(), test.format)
+			assert.Zero(t, r.TraceState)
+			assert.Nil(t, r.Extra)
+		}
+		untouched := otelprop.MapCarrier{}
+		p.Inject(trace.ContextWithSpanContext(context.Background(), spanContext(t, traceHex, ownHex)), untouched)
+		for name, value := range untouched {
+			assert.NotEmpty(t, value, "%s: nothing is emptied that is not there", name)
+		}
+	}
+}
+
+func spanContext(t *testing.T, traceHex, spanHex string) trace.SpanContext {
+	t.Helper()
+	return trace.NewSpanContext(trace.SpanContextConfig{TraceID: traceID(t, traceHex), SpanID: spanID(t, spanHex)})
 }
 
 func TestNilCarriers(t *testing.T) {

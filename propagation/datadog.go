@@ -244,6 +244,6 @@ func injectDatadog(dst *target, out *outgoing, t *texts) {
 	if x := out.extras(); x != nil {
 		origin = x.DatadogOrigin
 	}
-	dst.put(&datadogOriginHeader, origin)
-	dst.put(&datadogTagsHeader, tags)
+	dst.replace(&datadogOriginHeader, origin)
+	dst.replace(&datadogTagsHeader, tags)
 }

@@ -115,7 +115,8 @@
 // the http.Header is used directly, under canonical names, and so is gRPC's metadata with
 // [MetadataCarrier]. [EnvCarrier] carries the same in environment variables, to a child process. Headers
 // can be removed from these, and from any carrier that has a method Delete(string); with others [Config]
-// Clear does nothing, and old headers of a format that is written stay. Two traceparent headers, which
+// Clear does nothing, and old headers of a format that is written stay, but for those that would make another
+// trace of it: b3, tracestate, x-datadog-tags and x-datadog-origin are left empty. Two traceparent headers, which
 // only a HeaderCarrier, a MetadataCarrier or a carrier with a Values method can show, are malformed;
 // several tracestate headers are one list.
 //

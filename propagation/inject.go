@@ -175,7 +175,7 @@ func injectSingle(dst *target, set formatSet, text string, r *arrival) {
 	switch set {
 	case 1 << formatW3C:
 		dst.set(&traceparentHeader, text)
-		dst.remove(&tracestateHeader)
+		dst.replace(&tracestateHeader, "")
 	case 1 << formatB3Single:
 		dst.set(&b3Header, text)
 		for _, name := range b3ManyHeaders {

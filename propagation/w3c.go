@@ -113,5 +113,5 @@ func injectW3C(dst *target, out *outgoing, t *texts) {
 		return
 	}
 	dst.set(&traceparentHeader, t.traceparent())
-	dst.put(&tracestateHeader, t.tracestate)
+	dst.replace(&tracestateHeader, t.tracestate)
 }

@@ -138,18 +138,18 @@ func TestGoodPropagatorsPass(t *testing.T) {
 		options []propagationtest.Option
 		rules   int
 	}{
-		{"plain", func() propagation.TextMapPropagator { return newPlain() }, everything(), 22},
-		{"plain, with no word about more", func() propagation.TextMapPropagator { return newPlain() }, nil, 18},
+		{"plain", func() propagation.TextMapPropagator { return newPlain() }, everything(), 24},
+		{"plain, with no word about more", func() propagation.TextMapPropagator { return newPlain() }, nil, 20},
 		{
 			"OpenTelemetry's",
 			func() propagation.TextMapPropagator { return propagation.TraceContext{} },
 			[]propagationtest.Option{propagationtest.WithTraceState(), propagationtest.WithRandomFlag()},
-			20,
+			22,
 		},
 		{
 			"nothing", func() propagation.TextMapPropagator { return propagation.NewCompositeTextMapPropagator() },
 			[]propagationtest.Option{propagationtest.WithoutSpanContext()},
-			12,
+			13,
 		},
 	}
 	for _, tt := range tests {
@@ -244,6 +244,50 @@ func TestBrokenPropagatorsFail(t *testing.T) {
 				}
 			},
 			want: map[string]string{"headers apart": `what is added to one header of an http.Header that was written changes no other: X-Plain got a line, and there is {X-Plain: "`},
+		},
+		{
+			name: "begins with an empty carrier",
+			spoil: func(_ <-chan struct{}, p *plain) {
+				good := p.inject
+				p.inject = func(ctx context.Context, carrier propagation.TextMapCarrier) {
+					if h, ok := carrier.(propagation.HeaderCarrier); ok {
+						clear(h)
+					}
+					good(ctx, carrier)
+				}
+			},
+			want: map[string]string{"other headers": `Inject leaves headers alone that are not its own: {Accept: "*/*", Accept: "text/html", User-Agent: "curl/8.5.0", X-Other: ""} was there, and became {}`},
+		},
+		{
+			name: "adds lines",
+			spoil: func(_ <-chan struct{}, p *plain) {
+				good := p.inject
+				p.inject = func(ctx context.Context, carrier propagation.TextMapCarrier) {
+					h, ok := carrier.(propagation.HeaderCarrier)
+					if !ok {
+						good(ctx, carrier)
+						return
+					}
+					m := propagation.MapCarrier{}
+					good(ctx, m)
+					for name, value := range m {
+						http.Header(h).Add(name, value)
+					}
+				}
+			},
+			want: map[string]string{"written over": "what Inject writes takes the place of what was there, as in a proxy that copies headers: an http.Header: got "},
+		},
+		{
+			name: "writes only what is not there",
+			spoil: func(_ <-chan struct{}, p *plain) {
+				good := p.inject
+				p.inject = func(ctx context.Context, carrier propagation.TextMapCarrier) {
+					if carrier.Get(plainIDs) == "" {
+						good(ctx, carrier)
+					}
+				}
+			},
+			want: map[string]string{"written over": "a map: got "},
 		},
 		{
 			name: "forgets half of the trace id",

@@ -31,6 +31,11 @@ func fieldRules() []rule {
 			text:  "what is added to one header of an http.Header that was written changes no other",
 			check: checkApart,
 		},
+		{
+			name:  "other headers",
+			text:  "Inject leaves headers alone that are not its own",
+			check: checkOthers,
+		},
 	}
 }
 
@@ -61,6 +66,11 @@ func travelRules(c *config) []rule {
 			name:  "arrival wins",
 			text:  "ids that arrive take the place of the span in ctx",
 			check: checkArrivalWins,
+		},
+		{
+			name:  "written over",
+			text:  "what Inject writes takes the place of what was there, as in a proxy that copies headers",
+			check: checkWrittenOver,
 		},
 		{
 			name:  "several lines",
@@ -162,6 +172,52 @@ func checkApart(k *kit) {
 		if !maps.EqualFunc(want, h, slices.Equal[[]string]) {
 			k.broken("%s got a line, and there is %s in place of %s", name,
 				describe(propagation.HeaderCarrier(h)), describe(propagation.HeaderCarrier(want)))
+		}
+	}
+}
+
+func checkOthers(k *kit) {
+	others := http.Header{"Accept": {"*/*", "text/html"}, "X-Other": {""}, "User-Agent": {"curl/8.5.0"}}
+	random := newSource(15)
+	ctxs := []context.Context{context.Background()}
+	for range 10 {
+		sc := random.spanContext().WithTraceState(someState(k))
+		ctxs = append(ctxs, trace.ContextWithSpanContext(context.Background(), sc))
+	}
+	for _, good := range k.good() {
+		ctxs = append(ctxs, k.extract(context.Background(), good))
+	}
+	for _, ctx := range ctxs {
+		h, m := others.Clone(), propagation.MapCarrier{}
+		for name := range others {
+			m[name] = others.Get(name)
+		}
+		k.inject(ctx, propagation.HeaderCarrier(h))
+		k.inject(ctx, m)
+		for name, values := range others {
+			value, ok := m[name]
+			if !slices.Equal(h[name], values) || !ok || value != values[0] {
+				k.ended("%s was there, and became %s and %s",
+					describe(propagation.HeaderCarrier(others)), describe(propagation.HeaderCarrier(h)), describe(m))
+			}
+		}
+	}
+}
+
+// checkWrittenOver compares with what is read where nothing was there: what else is wrong is for other rules to say.
+func checkWrittenOver(k *kit) {
+	random := newSource(16)
+	for range rounds {
+		old := trace.ContextWithSpanContext(context.Background(), random.spanContext().WithTraceState(someState(k)))
+		ctx := trace.ContextWithSpanContext(context.Background(), random.spanContext())
+		for _, kind := range carrierKinds[:2] { // the others are like the first
+			over, alone := kind.make(), kind.make()
+			k.inject(old, over)
+			k.inject(ctx, over)
+			k.inject(ctx, alone)
+			if got, want := k.read(over), k.read(alone); !sameIDs(want, got) || !sameSampled(want, got) {
+				k.ended("%s: got %s, and without what was there %s: %s", kind.name, text(got), text(want), describe(over))
+			}
 		}
 	}
 }
