@@ -155,7 +155,8 @@ func TestTooLargeAlone(t *testing.T) {
 	for _, offenders := range [][]int{{0}, {99}, {49, 50}, {3, 3, 7, 50, 98}, {}} {
 		t.Run(fmt.Sprint(offenders), func(t *testing.T) {
 			t.Parallel()
-			r := newRoute(t, tracing.WithBatchSpans(spans), tracing.WithBatchDelay(time.Hour))
+			// One more than there are, so that none is lost before the flush begins, of which it would not tell.
+			r := newRoute(t, tracing.WithBatchSpans(spans+1), tracing.WithBatchDelay(time.Hour))
 			r.backend.Rest(backend.TooLargeAbove(limit))
 			large := map[int]bool{}
 			for _, i := range offenders {
