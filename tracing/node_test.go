@@ -19,6 +19,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 	"go.opentelemetry.io/otel/trace/noop"
 
+	"github.com/spandrel-go/spandrel/pool"
 	"github.com/spandrel-go/spandrel/sampling"
 	"github.com/spandrel-go/spandrel/tracing"
 )
@@ -193,6 +194,10 @@ func retained(f func() any) int64 {
 
 // Not parallel: it measures the heap.
 func TestReassignedContextRetainsNothing(t *testing.T) {
+	spans := 60_000
+	if pool.Checked { // each costs many times as much; that one is kept with its record shows with fewer
+		spans = 20_000
+	}
 	for name, sampler := range map[string]sampling.Sampler{
 		"recorded": sampling.ParentBased(sampling.AlwaysOn()), "unsampled": sampling.AlwaysOff(),
 	} {
@@ -209,7 +214,7 @@ func TestReassignedContextRetainsNothing(t *testing.T) {
 				base := context.WithValue(context.Background(), ctxKey("below"), strings.Repeat("x", 1<<10))
 				grew := retained(func() any {
 					ctx := base
-					for i := range 100_000 {
+					for i := range spans {
 						var s *tracing.Span
 						ctx, s = tracers[i%len(tracers)].StartSpan(ctx, "again")
 						s.SetAttributes(attribute.Int("i", 1))
@@ -219,8 +224,8 @@ func TestReassignedContextRetainsNothing(t *testing.T) {
 					assert.Error(t, errIf(sampler != sampling.AlwaysOff(), p.ForceFlush(context.Background())))
 					return ctx
 				})
-				// The pools and the queue keep what they had at most; 100,000 handles alone are 5 MB.
-				assert.Less(t, grew, int64(4<<20), "bytes retained by the last of 100,000 Go contexts")
+				// The pools and the queue keep what they had at most, up to 2 MB; 60,000 handles alone are 4 MB.
+				assert.Less(t, grew, int64(3<<20), "bytes retained by the last of %d Go contexts", spans)
 			})
 		}
 	}
