@@ -201,6 +201,7 @@ func (c *circuit) answeredSince(then time.Time) bool {
 // failed reports a call that failed for a reason that may pass, and opens the circuit. Of several calls
 // under way only the first counts, but each may prolong the pause by what the backend has asked for.
 func (c *circuit) failed(t ticket, retryAfter time.Duration) {
+	c.look() // or what the old backend says would be the last word during Shutdown
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := time.Now()

@@ -120,17 +120,19 @@ func TestPausesGrow(t *testing.T) {
 // Programs that lost their backend at the same moment do not come back at the same moment.
 func TestPausesDiffer(t *testing.T) {
 	t.Parallel()
-	eachKind(t, func(t *testing.T, kind string) {
-		seen := map[time.Duration]int{}
-		for range 20 {
-			x := newTimed(kind, tracetest.FailForNow(0))
-			p := newProvider(t, quiet(), tracing.WithExporter(x.Exporter))
-			endOne(p.NewTracer("test"), "one")
-			require.Error(t, p.ForceFlush(context.Background()))
-			seen[x.pauses()[0]]++
-		}
-		assert.Greater(t, len(seen), 15)
-	})
+	for _, asked := range []time.Duration{0, time.Second} {
+		eachKind(t, func(t *testing.T, kind string) {
+			seen := map[time.Duration]int{}
+			for range 20 {
+				x := newTimed(kind, tracetest.FailForNow(asked))
+				p := newProvider(t, quiet(), tracing.WithExporter(x.Exporter))
+				endOne(p.NewTracer("test"), "one")
+				require.Error(t, p.ForceFlush(context.Background()))
+				seen[x.pauses()[0]]++
+			}
+			assert.Greater(t, len(seen), 15)
+		})
+	}
 }
 
 // After a success the pauses begin small again.

@@ -160,6 +160,75 @@ func TestReplacedTargetThatFailsToo(t *testing.T) {
 	})
 }
 
+// What a call of the old target asks for in the end does not prolong a pause that the new one has caused.
+func TestReplacedTargetDoesNotProlongAPause(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		e := newMovable(func() error {
+			time.Sleep(20 * time.Second)
+			return askedToWait(5 * time.Minute)()
+		})
+		tracer, p := inBubble(t, e, tracing.WithBatchSpans(1), tracing.WithRetryLimit(time.Hour), tracing.WithWorkers(2))
+		endMany(tracer, 1)
+		time.Sleep(time.Second)
+		begin := time.Now()
+		e.move(func() error {
+			if time.Since(begin) < 20*time.Second {
+				return errAway
+			}
+			return nil
+		})
+		endMany(tracer, 1)
+		time.Sleep(15 * time.Second)
+		assert.True(t, p.Stats().Exporters[0].CircuitOpen)
+		time.Sleep(20 * time.Second) // the old call has returned, and a pause of ten seconds is over
+		assert.EqualValues(t, 2, p.Stats().Exporters[0].Exported)
+		assert.False(t, p.Stats().Exporters[0].CircuitOpen)
+		shutdown(t, p)
+		sumsHold(t, p)
+	})
+}
+
+// All providers of an exporter hear that its target has been replaced.
+func TestReplacedTargetOfSeveralProviders(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		e := newMovable(askedToWait(5 * time.Minute))
+		var providers []*tracing.Provider
+		for range 3 {
+			tracer, p := inBubble(t, e, tracing.WithBatchSpans(1), tracing.WithRetryLimit(time.Hour))
+			endMany(tracer, 1)
+			providers = append(providers, p)
+		}
+		time.Sleep(time.Second)
+		e.move(well)
+		for _, p := range providers {
+			assert.LessOrEqual(t, deliveredWithin(p, 1), 2*time.Millisecond)
+			shutdown(t, p)
+			sumsHold(t, p)
+		}
+	})
+}
+
+// Shutdown makes one more call, and another one where the target is replaced meanwhile: what the old one says
+// then is not the last word.
+func TestReplacedTargetDuringShutdown(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		e := newMovable(func() error { time.Sleep(time.Second); return errAway })
+		tracer, p := inBubble(t, e, tracing.WithBatchSpans(1), tracing.WithRetryLimit(time.Hour))
+		endMany(tracer, 3)
+		time.Sleep(time.Minute)
+		done := make(chan error, 1)
+		go func() { done <- p.Shutdown(context.Background()) }()
+		time.Sleep(time.Millisecond)
+		e.move(well)
+		require.NoError(t, <-done)
+		assert.EqualValues(t, 3, p.Stats().Exporters[0].Exported)
+		sumsHold(t, p)
+	})
+}
+
 // brokenNotifier does something else than its interface says.
 type brokenNotifier struct {
 	encoder
