@@ -50,7 +50,7 @@ func (p *Propagator) extractAWS(src *source, in *arrival) {
 	f.store(in)
 	in.TraceID, in.TraceIDBits = f.traceID, f.traceIDBits
 	if in.TraceID.IsValid() && others != "" {
-		in.AddExtra().AWSFields = others
+		in.AddExtra().AWSFields = src.keep(others)
 	}
 	in.Format = formatAWS
 }

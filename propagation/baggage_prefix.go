@@ -48,7 +48,7 @@ func (r *baggageReader) readHeader(f baggageFormat, key, value string) (more boo
 		r.malformed++
 		r.left -= length
 	default:
-		r.addPrefixed(f, key, value, length)
+		r.addPrefixed(f, r.keep(key), r.keep(value), length)
 	}
 	return true
 }
@@ -59,6 +59,7 @@ func (r *baggageReader) readJaegerBaggage() {
 	if len(list) > r.left {
 		list, r.over = "", true
 	}
+	list = r.keep(list)
 	for list != "" {
 		var item string
 		item, list, _ = strings.Cut(list, ",")

@@ -36,6 +36,11 @@ func (r *baggageReader) readBaggageList(list string) {
 	if list == "" {
 		return
 	}
+	if len(list) > r.left && r.left > 0 {
+		list = strings.Clone(list[:r.left]) // which tells all that there is more, and does not keep that
+	} else {
+		list = r.keep(list)
+	}
 	for more := true; more; {
 		if r.left <= 0 {
 			r.over = true

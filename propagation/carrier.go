@@ -2,7 +2,11 @@
 
 package propagation
 
-import otelprop "go.opentelemetry.io/otel/propagation"
+import (
+	"strings"
+
+	otelprop "go.opentelemetry.io/otel/propagation"
+)
 
 // header is the name of a header in both forms: lower case for carriers of any kind, canonical for
 // an http.Header.
@@ -86,11 +90,19 @@ func (s *source) first(name *header) string {
 	return ""
 }
 
-// text returns a value if it may be kept. Some carriers of others hand out strings that change when their
-// request ends; a map does not.
+// text returns a value if it may be kept as it is. Some carriers of others hand out strings that change when
+// their request ends; a map does not.
 func (s *source) text(value string) string {
 	if s.header == nil {
 		return ""
+	}
+	return value
+}
+
+// keep returns a value that may be kept.
+func (s *source) keep(value string) string {
+	if s.header == nil {
+		return strings.Clone(value)
 	}
 	return value
 }

@@ -68,6 +68,10 @@ func (p *Propagator) disagree(src *source, found, in *arrival) {
 	p.conflicts[found.Format][linked.Format].Add(1)
 }
 
+// saysWidth are the formats that have a word for the width of a trace id. In W3C, AWS and Google Cloud there are zeros
+// in front of 64 bits; in Datadog there is nothing in front of zeros.
+const saysWidth = formatSet(1<<formatB3 | 1<<formatB3Single | 1<<formatJaeger | 1<<formatOT | 1<<formatInstana)
+
 // complete adds to the caller what another format knows more of the same trace: the other half of the trace id
 // or that there is none, that it is random, the debug flag, the parent, the trace state, and what is Datadog's
 // and X-Ray's. So what a service of ours has written in two formats arrives whole at the next.
@@ -76,8 +80,7 @@ func complete(caller, other *arrival) {
 	switch sameID := caller.TraceID == other.TraceID; {
 	case caller.TraceIDBits == 64 && other.TraceIDBits == 128 && !sameID:
 		caller.TraceID, caller.TraceIDBits = other.TraceID, 128
-	case sameID && caller.Format == formatW3C && other.Format != formatDatadog:
-		// W3C has no word for the width: there are zeros in front of 64 bits. Datadog has none either.
+	case sameID && !saysWidth.has(caller.Format) && saysWidth.has(other.Format):
 		caller.TraceIDBits = other.TraceIDBits
 	}
 	if caller.Decision == Accept && other.Debug {

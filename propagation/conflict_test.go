@@ -309,7 +309,7 @@ func TestDecisionBesideTheIDsOfAnotherFormatDoesNotCount(t *testing.T) {
 // Without a span that anybody names, the first trace id and the first decision count, whichever format they are in.
 func TestTraceIDsAloneAndDecisionsAlone(t *testing.T) {
 	t.Parallel()
-	const root = "Root=1-0af76519-16cd43dd8448eb211c80319c"
+	const root, noTrace = "Root=1-0af76519-16cd43dd8448eb211c80319c", "00000000000000000000000000000000"
 	for _, tt := range []struct {
 		name     string
 		order    []string
@@ -326,6 +326,14 @@ func TestTraceIDsAloneAndDecisionsAlone(t *testing.T) {
 		{"two trace ids", []string{"datadog", "aws"}, map[string]string{
 			"x-amzn-trace-id": root + ";Sampled=1", "x-datadog-trace-id": "255", "x-datadog-origin": "synthetics",
 		}, "000000000000000000000000000000ff", propagation.Accept, false, "datadog"},
+		{"debug beside a level", []string{"datadog", "b3"}, map[string]string{"x-datadog-sampling-priority": "2", "b3": "d"}, noTrace, propagation.Accept, true, "datadog"},
+		{"debug after an accept", []string{"aws", "b3"}, map[string]string{"x-amzn-trace-id": root + ";Sampled=1", "x-b3-flags": "1"}, clientTrace, propagation.Accept, true, "aws"},
+		{"debug after a deny", []string{"aws", "b3"}, map[string]string{"x-amzn-trace-id": root + ";Sampled=0", "x-b3-flags": "1"}, clientTrace, propagation.Deny, false, "aws"},
+		{"a deny after debug", []string{"b3", "aws"}, map[string]string{"x-amzn-trace-id": root + ";Sampled=0", "x-b3-flags": "1"}, clientTrace, propagation.Accept, true, "aws"},
+		{"a level beside an accept", []string{"b3", "datadog"}, map[string]string{"b3": "1", "x-datadog-sampling-priority": "2"}, noTrace, propagation.Accept, false, "b3-single"},
+		{"a level of a synthetic test after an accept", []string{"b3", "datadog"}, map[string]string{
+			"b3": "1", "x-datadog-trace-id": "255", "x-datadog-origin": "synthetics", "x-datadog-sampling-priority": "2",
+		}, "000000000000000000000000000000ff", propagation.Accept, false, "datadog"},
 	} {
 		p, err := propagation.New(propagation.Config{Extract: tt.order})
 		require.NoError(t, err)
@@ -336,6 +344,9 @@ func TestTraceIDsAloneAndDecisionsAlone(t *testing.T) {
 		assert.Equal(t, tt.decision, r.Decision, tt.name)
 		assert.Equal(t, tt.debug, r.Debug, tt.name)
 		assert.Equal(t, tt.format, r.Format, tt.name)
+		if tt.headers["x-datadog-sampling-priority"] != "" {
+			assert.EqualValues(t, 2, r.Priority, tt.name)
+		}
 	}
 }
 

@@ -95,12 +95,12 @@ func (p *Propagator) readDatadogIDs(src *source, f *fields, in *arrival, traceID
 	}
 	*f = ids
 	if tags != "" {
-		in.AddExtra().DatadogTags = tags
+		in.AddExtra().DatadogTags = src.keep(tags)
 	}
 	if len(origin) > datadogTagsMax || !isPrintable(origin) {
 		p.malformed.count(formatDatadog, reasonTags)
 	} else if origin != "" {
-		in.AddExtra().DatadogOrigin = origin
+		in.AddExtra().DatadogOrigin = src.keep(origin)
 	}
 }
 

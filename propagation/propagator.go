@@ -211,14 +211,22 @@ func saysSomething(in *arrival) bool {
 }
 
 // meetAlone adds what a format says without a span id to what another one did: a decision, or a trace id. The first
-// of each counts.
+// of each counts, and of one decision all that is said.
 func meetAlone(found, in *arrival) {
+	first := *found // to decide
+	if first.Decision == Defer {
+		first = *in
+	}
 	if !found.IsTraceAlone() && in.IsTraceAlone() {
 		*found, *in = *in, *found
-		if in.Decision != Defer { // it came first
-			found.Decision, found.Debug, found.Priority = in.Decision, in.Debug, in.Priority
+	}
+	if found.Decision != first.Decision {
+		found.Decision, found.Debug, found.Priority = first.Decision, first.Debug, first.Priority
+	}
+	if in.Decision == found.Decision {
+		found.Debug = found.Debug || in.Debug
+		if found.Priority == 0 {
+			found.Priority = in.Priority
 		}
-	} else if found.Decision == Defer {
-		found.Decision, found.Debug, found.Priority = in.Decision, in.Debug, in.Priority
 	}
 }

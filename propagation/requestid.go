@@ -45,23 +45,23 @@ func (p *Propagator) readCorrelation(src *source, in *arrival) (some bool) {
 	}
 	if requestID != "" && p.isCorrelation(requestID) {
 		some = true
-		in.RequestID = requestID
+		in.RequestID = src.keep(requestID)
 		if _, ok := requestid.Parse(requestID).Number(); !ok && p.untraceable.Add(1) == 1 {
 			p.logger.Warn("spandrel: an x-request-id arrived with which Envoy does not trace; further ones are only counted",
-				"x-request-id", requestID)
+				"x-request-id", in.RequestID)
 		}
 	}
 	if clientTraceID != "" && p.isCorrelation(clientTraceID) {
 		some = true
-		in.AddExtra().ClientTraceID = clientTraceID
+		in.AddExtra().ClientTraceID = src.keep(clientTraceID)
 	}
 	if forceTrace != "" && p.isCorrelation(forceTrace) {
 		some = true
-		in.AddExtra().ForceTrace = forceTrace
+		in.AddExtra().ForceTrace = src.keep(forceTrace)
 	}
 	if kongRequestID != "" && p.isCorrelation(kongRequestID) {
 		some = true
-		in.AddExtra().KongRequestID = kongRequestID
+		in.AddExtra().KongRequestID = src.keep(kongRequestID)
 	}
 	return some
 }

@@ -42,6 +42,10 @@ func (p *Propagator) extractW3C(src *source, in *arrival) {
 	// Only a valid traceparent gives tracestate a meaning (section 3.3).
 	var one [1]string
 	if lines := src.lines(&tracestateHeader, &one); len(lines) > 0 {
+		if len(lines) == 1 && len(lines[0]) <= maxStateLen { // several are joined to a new string, and a longer one is dropped
+			one[0] = src.keep(lines[0])
+			lines = one[:]
+		}
 		p.readTraceState(lines, in)
 	}
 }
