@@ -130,3 +130,81 @@ func TestRetryAfterEachTime(t *testing.T) {
 		shutdown(t, p)
 	})
 }
+
+// The success of a call that began before the circuit opened says nothing of what the backend asked for since.
+func TestLateSuccessDoesNotEndAPause(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		e := &encoder{}
+		var calls []time.Time
+		e.send = func(_ context.Context, names []string) error {
+			switch names[0] {
+			case "slow":
+				time.Sleep(5 * time.Second)
+			case "refused":
+				if len(calls) == 0 {
+					calls = append(calls, time.Now())
+					return &tracing.ExportError{Err: errBackend, Retryable: true, RetryAfter: 30 * time.Second}
+				}
+				calls = append(calls, time.Now())
+			}
+			return nil
+		}
+		tracer, p := inBubble(t, e, tracing.WithBatchSpans(1), tracing.WithWorkers(2))
+		endOne(tracer, "slow")
+		synctest.Wait()
+		endOne(tracer, "refused")
+		time.Sleep(10 * time.Second)
+		assert.EqualValues(t, 1, p.Stats().Exporters[0].Exported)
+		assert.True(t, p.Stats().Exporters[0].CircuitOpen)
+		flush(t, p)
+		require.Len(t, calls, 2)
+		assert.GreaterOrEqual(t, calls[1].Sub(calls[0]), 30*time.Second)
+		shutdown(t, p)
+		sumsHold(t, p)
+	})
+}
+
+// However long the oldest batch of a spool fails, no other is sent in its place while the backend asks for a pause.
+func TestRetryAfterHoldsForTheBatchBehind(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := &backend{}
+		var calls []time.Time
+		b.send = func(context.Context, []string) error {
+			calls = append(calls, time.Now())
+			return &tracing.ExportError{Err: errBackend, Retryable: true, RetryAfter: time.Minute}
+		}
+		tracer, p := inBubble(t, b, tracing.WithSpool(t.TempDir(), spoolBytes), tracing.WithBatchSpans(1))
+		endNumbered(tracer, 0, 10)
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		require.Greater(t, len(calls), 20)
+		for i := range calls[1:] {
+			assert.GreaterOrEqual(t, calls[i+1].Sub(calls[i]), time.Minute, "call %d", i+1)
+		}
+		shutdown(t, p)
+		sumsHold(t, p)
+	})
+}
+
+// With a spool Shutdown does not ask a backend that is away once more: all goes to the directory at once.
+func TestShutdownInAnOutageSpoolsAtOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := &backend{}
+		calls := 0
+		b.send = func(context.Context, []string) error { calls++; return errAway }
+		tracer, p := inBubble(t, b, tracing.WithSpool(t.TempDir(), spoolBytes), tracing.WithBatchSpans(2))
+		endNumbered(tracer, 0, 10)
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		require.True(t, p.Stats().Exporters[0].CircuitOpen)
+		endNumbered(tracer, 10, 20)
+		before := calls
+		shutdown(t, p)
+		assert.Equal(t, before, calls)
+		assert.Equal(t, 20, p.Stats().Exporters[0].Spool.Spans)
+		sumsHold(t, p)
+	})
+}

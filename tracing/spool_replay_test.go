@@ -286,12 +286,14 @@ func TestReplayOutlastsAnOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dir, begin := t.TempDir(), time.Now()
 		leaveBehind(t, dir, 10)
-		b := &backend{}
+		b := newBackend(true)
 		b.send = func(_ context.Context, names []string) error {
 			switch {
 			case names[0] == "slow":
 				time.Sleep(5 * time.Second)
-			case time.Since(begin) < time.Hour:
+			case names[0] == "live" && time.Since(begin) >= time.Hour: // not just before askNext, which would not keep the order
+				b.away.Store(false)
+			case b.away.Load():
 				time.Sleep(time.Second)
 				return errAway
 			}

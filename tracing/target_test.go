@@ -73,7 +73,7 @@ func TestReplacedTargetEndsAPause(t *testing.T) {
 				e := newMovable(askedToWait(5 * time.Minute))
 				tracer, p := inBubble(t, e, append(opts(t), tracing.WithBatchSpans(1), tracing.WithRetryLimit(time.Hour))...)
 				endNumbered(tracer, 0, 3)
-				time.Sleep(time.Second)
+				time.Sleep(12 * time.Minute) // so long that the first batch of the spool may be to blame
 				synctest.Wait()
 				require.True(t, p.Stats().Exporters[0].CircuitOpen)
 				e.move(well)
