@@ -35,7 +35,8 @@ import (
 // as they do in the URL, and are best listed in both forms, "bücher.example" and "xn--bcher-kva.example".
 //
 // It is the host of the request's URL that counts, which is where the request goes, and not its Host
-// header. Each redirect of an [http.Client] is a request of its own. Requests that [WithFilter] leaves
+// header; a URL whose opaque part names another one matches no pattern but "*". Each redirect of an [http.Client] is
+// a request of its own. Requests that [WithFilter] leaves
 // untraced are not touched.
 //
 // The default is all hosts. Given without any pattern, no host gets the headers. A pattern that can match
@@ -189,6 +190,7 @@ func (l *hostList) allows(u *url.URL) bool {
 		port = "443"
 	}
 	host, isIP, ok := normalHost(u.Hostname())
+	ok = ok && isForHost(u.Opaque, u.Host)
 	return slices.ContainsFunc(l.hosts, func(p hostPattern) bool {
 		switch {
 		case p.port != "" && p.port != port:
@@ -201,6 +203,19 @@ func (l *hostList) allows(u *url.URL) bool {
 			return ok && host == p.name
 		}
 	})
+}
+
+// isForHost reports whether the opaque part of a URL, which is sent as it stands, asks for what is on host: it is
+// empty, a path, or that host and a path. A proxy goes where it says, and not to host.
+func isForHost(opaque, host string) bool {
+	rest, found := strings.CutPrefix(opaque, "//")
+	if !found {
+		return opaque == "" || opaque[0] == '/'
+	}
+	if i := strings.IndexAny(rest, "/?"); i >= 0 {
+		rest = rest[:i]
+	}
+	return strings.EqualFold(rest, host)
 }
 
 // inject writes the headers that the host of the request may get, and removes the others.

@@ -114,6 +114,7 @@ func TestTraceHostsMatch(t *testing.T) {
 		{"api.example.com", "http://evil.test?api.example.com", false},
 		{"evil.test", "http://api.example.com@evil.test", true},
 		{"api_1", "http://api_1", true},
+		{"az-09.AZ", "http://az-09.az", true},
 
 		{"*.example.com", "http://api.example.com", true},
 		{"*.example.com", "http://a.b.EXAMPLE.com.:81", true},
@@ -177,6 +178,31 @@ func TestTraceHostsOfOddURLs(t *testing.T) {
 		assertSent(t, sent, false, false)
 	}
 	assertSent(t, sentTo(t, nil, nil, tracehttp.WithTraceHosts("*")), false, false)
+}
+
+// Of a URL that is opaque net/http sends that part to the host, or to a proxy, which goes where it says.
+func TestTraceHostsOfOpaqueURLs(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		opaque string
+		want   bool
+	}{
+		{"/a%2Fb", true},
+		{"//a.test", true},
+		{"//a.test/a%2Fb", true},
+		{"//A.test?q", true},
+		{"//a.test:80/", false}, // nobody writes another port than that of the URL
+		{"//b.test/", false},
+		{"//a.test.b.test/", false},
+		{"//a.test@b.test/", false},
+		{"http://a.test/", false},
+		{"http://b.test/", false},
+		{"b.test", false},
+	} {
+		u := &url.URL{Scheme: "http", Host: "a.test", Opaque: tt.opaque}
+		assertSent(t, sentTo(t, u, nil, tracehttp.WithTraceHosts("a.test")), tt.want, tt.want)
+		assertSent(t, sentTo(t, u, nil, tracehttp.WithTraceHosts("*")), true, true)
+	}
 }
 
 func TestTraceHostsLookAtTheURLAndNotAtTheHostHeader(t *testing.T) {

@@ -348,5 +348,7 @@ func TestBaseTransportPanics(t *testing.T) {
 			resp.Body.Close()
 		}
 	})
-	assert.Len(t, rec.ended(), 1, "the span does not stay open")
+	spans := rec.ended()
+	require.Len(t, spans, 1, "the span does not stay open")
+	assert.Equal(t, codes.Error, spans[0].Status.Code)
 }
