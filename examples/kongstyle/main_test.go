@@ -14,10 +14,14 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"github.com/spandrel-go/spandrel/internal/testkit"
 	"github.com/spandrel-go/spandrel/tracing"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	testkit.ForgetEnvironment()
+	goleak.VerifyTestMain(m)
+}
 
 const want = `request: url.path=/health
 check quota: quota.left=7 [quota found]

@@ -43,7 +43,7 @@ func ExampleNew() {
 		fmt.Println(err)
 		return
 	}
-	noon := time.Date(2026, time.August, 1, 12, 0, 0, 0, time.UTC)
+	noon := time.Date(2026, time.August, 1, 12, 0, 0, 0, time.Local) // the output shows local time
 	tracer := provider.NewTracer("example")
 	ctx, request := tracer.StartSpan(context.Background(), "GET /items",
 		tracing.WithKind(trace.SpanKindServer), tracing.WithStartTime(noon))
@@ -82,7 +82,7 @@ func ExampleCollector() {
 		return
 	}
 
-	noon := time.Date(2026, time.August, 1, 12, 0, 0, 0, time.UTC)
+	noon := time.Date(2026, time.August, 1, 12, 0, 0, 0, time.Local) // the output shows local time
 	ctx, call := shop.NewTracer("example").StartSpan(context.Background(), "GET /stock",
 		tracing.WithKind(trace.SpanKindClient), tracing.WithStartTime(noon))
 	_, answer := stock.NewTracer("example").StartSpan(context.Background(), "GET /stock",

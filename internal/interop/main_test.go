@@ -10,6 +10,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/spandrel-go/spandrel/internal/interop/zipkinserver"
+	"github.com/spandrel-go/spandrel/internal/testkit"
 )
 
 var sharedZipkin zipkinserver.Shared
@@ -20,7 +21,10 @@ func zipkinServer(t testing.TB) *zipkinserver.Server {
 	return sharedZipkin.Get(t)
 }
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(stopAfter{m}) }
+func TestMain(m *testing.M) {
+	testkit.ForgetEnvironment()
+	goleak.VerifyTestMain(stopAfter{m})
+}
 
 // stopAfter runs tests and then stops the servers that they share.
 type stopAfter struct{ m *testing.M }

@@ -6,8 +6,8 @@ import (
 	"bufio"
 	"context"
 	"io"
-	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,6 +18,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/spandrel-go/spandrel/internal/testkit/backend"
 )
 
 const root = "../.."
@@ -51,14 +53,15 @@ func build(t *testing.T, source string) string {
 
 func TestHandlerProgram(t *testing.T) {
 	t.Parallel()
-	// The program listens on a fixed port, as programs do; the test gives it a free one.
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	// The program listens on a fixed port, as programs do; the test gives it that of a backend, which is free
+	// when the backend has stopped, and which nobody else takes while the program is being built.
+	free := backend.New(t)
+	free.Stop()
+	at, err := url.Parse(free.URL())
 	require.NoError(t, err)
-	addr := listener.Addr().String()
-	require.NoError(t, listener.Close())
 	source := programs(t)[0]
 	require.Equal(t, 1, strings.Count(source, "127.0.0.1:8080"))
-	binary := build(t, strings.Replace(source, "127.0.0.1:8080", addr, 1))
+	binary := build(t, strings.Replace(source, "127.0.0.1:8080", at.Host, 1))
 
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
@@ -70,7 +73,7 @@ func TestHandlerProgram(t *testing.T) {
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	var body []byte
 	require.Eventually(t, func() bool {
-		resp, err := client.Get("http://" + addr + "/hello/kong")
+		resp, err := client.Get("http://" + at.Host + "/hello/kong")
 		if err != nil {
 			return false // not listening yet
 		}

@@ -10,11 +10,15 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/spandrel-go/spandrel/internal/interop/zipkinserver"
+	"github.com/spandrel-go/spandrel/internal/testkit"
 )
 
 var sharedZipkin zipkinserver.Shared
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(stopAfter{m}) }
+func TestMain(m *testing.M) {
+	testkit.ForgetEnvironment()
+	goleak.VerifyTestMain(stopAfter{m})
+}
 
 // stopAfter runs tests and then stops the server that they share.
 type stopAfter struct{ m *testing.M }

@@ -11,6 +11,11 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
+
+	"github.com/spandrel-go/spandrel/internal/testkit"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	testkit.ForgetEnvironment()
+	goleak.VerifyTestMain(m)
+}

@@ -15,10 +15,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/spandrel-go/spandrel/internal/benchmarks"
+	"github.com/spandrel-go/spandrel/internal/testkit"
 )
 
 // TestMain lets the test binary be the command that compare starts for each run.
 func TestMain(m *testing.M) {
+	testkit.ForgetEnvironment()
 	if slices.Contains(os.Args, "-unit") {
 		main()
 		return
