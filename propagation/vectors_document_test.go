@@ -51,6 +51,8 @@ func vectorsPage(vectors []vector) string {
 		"Two rules hold. What a specification demands is done: the one vector below that is a specification's is no\n" +
 		"demand. And what any of these systems emits is read without complaint, with the ids that the system held, and\n" +
 		"goes on as it came: `TestWhatPeersEmitIsRead`.\n\n" +
+		"47 further vectors are about Kong's sampler. They stand in `sampling/testdata/kong_sampler.json`, and all of\n" +
+		"them agree: `TestKongRatioDecidesAsKongDoes`.\n\n" +
 		"| Whose behaviour | vectors | agree | differ | requests that it emitted, all read |\n|---|--:|--:|--:|--:|\n")
 	for _, i := range implementations {
 		count, differ, emitted := 0, 0, 0

@@ -5,6 +5,7 @@ package propagation_test
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"net/http"
 	"os"
 	"strings"
@@ -222,6 +223,21 @@ func (v vector) checkExtract(t *testing.T) string {
 			want.ParentID == "" && tellsParent && got.ParentSpanID.IsValid() {
 			return "parent"
 		}
+		if want.Size > 0 && got.TraceIDBits != widthOf(want.Size) {
+			return "width"
+		}
+	}
+	if want.Baggage != nil {
+		bag, err := propagation.NewBaggage(v.Format)
+		require.NoError(t, err)
+		ctx := bag.Extract(context.Background(), carrierOf(v.HeadersIn))
+		read := map[string]string{}
+		for _, m := range baggage.FromContext(ctx).Members() {
+			read[m.Key()] = m.Value()
+		}
+		if !maps.Equal(want.Baggage, read) {
+			return "baggage"
+		}
 	}
 	if v.Impl == "otel-go" {
 		// A span context tells no deferred decision from a deny, and none without ids.
@@ -237,6 +253,14 @@ func (v vector) checkExtract(t *testing.T) string {
 		return "debug"
 	}
 	return ""
+}
+
+// widthOf returns in bits the width that a trace id of so many bytes has for us: there are two.
+func widthOf(size int) int {
+	if size <= 8 {
+		return 64
+	}
+	return 128
 }
 
 // checkInject forwards what Kong injects.
