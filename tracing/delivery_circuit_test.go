@@ -208,3 +208,23 @@ func TestShutdownInAnOutageSpoolsAtOnce(t *testing.T) {
 		sumsHold(t, p)
 	})
 }
+
+// The retry limit counts from the beginning of the first call: what that takes is a part of it.
+func TestRetryLimitCountsTheFirstCall(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		e := &encoder{}
+		calls := 0
+		e.send = func(context.Context, []string) error {
+			calls++
+			time.Sleep(40 * time.Second)
+			return errAway
+		}
+		tracer, p := inBubble(t, e, tracing.WithExportTimeout(time.Minute), tracing.WithRetryLimit(time.Minute))
+		endMany(tracer, 1)
+		require.Error(t, p.ForceFlush(context.Background()))
+		assert.Equal(t, 2, calls)
+		shutdown(t, p)
+		sumsHold(t, p)
+	})
+}

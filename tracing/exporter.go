@@ -12,6 +12,7 @@ import (
 // A provider calls ExportSpans of one exporter from one goroutine at a time, or from as many as
 // [WithWorkers] says, never after Shutdown. Shutdown is called once, unless a call that ignores its ctx had
 // to be left behind. Both honour ctx. A panic in either becomes a counted error.
+// Neither calls ForceFlush or Shutdown of its provider: these would wait for it, until their ctx is done.
 type Exporter interface {
 	// ExportSpans sends spans, of which there is at least one. They are borrowed until it returns
 	// (see [SpanData]); those of one local trace stand side by side. An error counts all of them as

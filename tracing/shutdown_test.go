@@ -190,7 +190,7 @@ func TestShutdownWithAnEncoderThatNeverAnswers(t *testing.T) {
 		require.ErrorIs(t, p.Shutdown(ctx), context.DeadlineExceeded)
 		assert.LessOrEqual(t, time.Since(begin), 2*time.Second+grace)
 		s := p.Stats().Exporters[0]
-		assert.EqualValues(t, 100, s.Dropped.Shutdown+s.Dropped.ExportFailed)
+		assert.Equal(t, tracing.DroppedStats{Shutdown: 100}, s.Dropped, "what Shutdown has cut off is not the backend's fault")
 		assert.Zero(t, s.Waiting)
 		assert.Equal(t, 1, e.shutdowns)
 		sumsHold(t, p)
@@ -445,4 +445,42 @@ func TestForceFlushReturnsWhenShutdownLeavesTheExporter(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A span that reaches the queue when Shutdown has left an encoder behind that never returns is counted, and
+// does not wait for ever.
+func TestSpanAfterTheEncoderWasLeftBehind(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		e := &encoder{appendSpan: func(dst []byte, d *tracing.SpanData) []byte {
+			<-release
+			return appendName(dst, d.Name)
+		}}
+		slow := make(chan struct{})
+		ending := 0
+		proc := &processor{onEnding: func(*tracing.Span) {
+			if ending++; ending == 2 {
+				<-slow
+			}
+		}}
+		p := newProvider(t, quiet(), tracing.WithProcessor(proc), tracing.WithExporter(e, tracing.WithBatchSpans(1)))
+		tracer := p.NewTracer("test")
+		endOne(tracer, "stuck")
+		go endOne(tracer, "slow")
+		time.Sleep(time.Minute)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		require.Error(t, p.Shutdown(ctx))
+		close(slow)
+		synctest.Wait()
+		s := p.Stats().Exporters[0]
+		assert.EqualValues(t, 2, s.Dropped.Sum())
+		assert.Zero(t, s.Waiting)
+		assert.Zero(t, s.InQueue)
+		sumsHold(t, p)
+		close(release)
+		synctest.Wait()
+		assert.Equal(t, s, p.Stats().Exporters[0])
+	})
 }
