@@ -279,14 +279,16 @@ func TestBaggageInMetadata(t *testing.T) {
 	t.Parallel()
 	b := newBaggage(t, "w3c", "jaeger", "ot")
 	md := propagation.MetadataCarrier{"uberctx-old": {"1"}, "ot-baggage-old": {"1"}, "jaeger-baggage": {"old=1"}}
-	b.Inject(carrying(t, "Az09-_.", "é", "a!b", "2"), md)
+	b.Inject(carrying(t, "Az09-_.", "é", "a!b", "2", "c", "3"), md)
 	assert.Equal(t, propagation.MetadataCarrier{
-		"baggage":            {"Az09-_.=%C3%A9,a!b=2"},
+		"baggage":            {"Az09-_.=%C3%A9,a!b=2,c=3"},
 		"uberctx-az09-_.":    {"%C3%A9"},
 		"ot-baggage-az09-_.": {"%C3%A9"},
+		"uberctx-c":          {"3"},
+		"ot-baggage-c":       {"3"},
 	}, md)
 	assert.Equal(t, propagation.BaggageStats{Unwritten: 2}, b.Stats())
-	assert.Equal(t, map[string]string{"Az09-_.": "é", "az09-_.": "é", "a!b": "2"}, items(b.Extract(context.Background(), md)))
+	assert.Equal(t, map[string]string{"Az09-_.": "é", "az09-_.": "é", "a!b": "2", "c": "3"}, items(b.Extract(context.Background(), md)))
 	b.Inject(carrying(t, "a", "1"), propagation.MetadataCarrier(nil))
 }
 

@@ -216,6 +216,21 @@ func TestTraceStateStaysWithItsTrace(t *testing.T) {
 	assert.NotContains(t, got, "Tracestate")
 }
 
+// A sampler may begin a trace state in a trace that arrived without one.
+func TestTraceStateThatBeginsHereIsSent(t *testing.T) {
+	t.Parallel()
+	state, err := trace.ParseTraceState("ot=th:8")
+	require.NoError(t, err)
+	for _, cfg := range []propagation.Config{{Inject: []string{"w3c"}}, {Inject: []string{"preserve"}}, {}} {
+		p := newPropagator(t, cfg)
+		ctx := p.Extract(context.Background(), headers("traceparent", "00-"+traceHex+"-"+spanHex+"-01"))
+		sc := trace.SpanContextFromContext(ctx).WithTraceState(state)
+		assert.Equal(t, []string{"ot=th:8"}, inject(trace.ContextWithRemoteSpanContext(ctx, sc), p)["Tracestate"])
+		sc = sc.WithRemote(false).WithSpanID(spanID(t, ownHex))
+		assert.Equal(t, []string{"ot=th:8"}, inject(trace.ContextWithSpanContext(ctx, sc), p)["Tracestate"])
+	}
+}
+
 // What arrived is sent again without being rendered anew. Not parallel, as testkit asks.
 func TestInjectTraceStateAllocates(t *testing.T) {
 	p := newPropagator(t, propagation.Config{})
