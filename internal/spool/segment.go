@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 )
 
 const (
@@ -80,10 +81,13 @@ func (s *Spool) newSegment() (*segment, error) {
 	return g, nil
 }
 
-// open returns the file of g, open.
+// open returns the file of g, open: for reading only where it cannot be written any more.
 func (g *segment) open() (*os.File, error) {
 	if g.file == nil {
 		f, err := os.OpenFile(g.path, os.O_RDWR, 0)
+		if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) {
+			f, err = os.Open(g.path)
+		}
 		if err != nil {
 			return nil, err
 		}
