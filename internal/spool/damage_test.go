@@ -353,3 +353,30 @@ func FuzzFile(f *testing.F) {
 		}
 	})
 }
+
+// A file with the last number that there is, whatever it holds, has nothing written behind it that is never read.
+func TestLastNumber(t *testing.T) {
+	t.Parallel()
+	const last = 1<<62 - 1
+	marker := [8]byte{1, 2, 3}
+	sound := spool.AppendFrame(spool.AppendHeader(nil, format), format, marker, spool.HeaderBytes(format), batchOf(0, 1, 20000))
+	for name, file := range map[string][]byte{"garbage": []byte("garbage"), "sound": sound} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			require.NoError(t, os.WriteFile(filepath.Join(dir, spool.SegmentName(last, marker)), file, 0o600))
+			s, err := spool.Open(spool.Config{Dir: dir, MaxBytes: spool.MinBytes, Format: format})
+			require.NoError(t, err)
+			_, err = s.Append(batchOf(1, 1, 100))
+			require.NoError(t, s.Close())
+			s = open(t, dir)
+			if name == "garbage" {
+				require.NoError(t, err)
+				assert.Equal(t, showAll([]spool.Batch{batchOf(1, 1, 100)}), showAll(drain(s)))
+			} else {
+				require.ErrorContains(t, err, "the last number")
+				assert.Equal(t, showAll([]spool.Batch{batchOf(0, 1, 20000)}), showAll(drain(s)))
+			}
+		})
+	}
+}

@@ -26,7 +26,6 @@ func (s *Spool) recover() error {
 		found = append(found, &segment{
 			seq: seq, key: key{format: s.format, marker: marker}, path: filepath.Join(s.dir, name.Name()),
 		})
-		s.nextSeq = max(s.nextSeq, seq+1)
 	}
 	slices.SortFunc(found, func(a, b *segment) int { return cmp.Compare(a.seq, b.seq) })
 	for i, g := range found {
@@ -38,6 +37,9 @@ func (s *Spool) recover() error {
 		case ours && newest:
 			s.active = g // or each start of a program that delivers nothing would make another small file
 		}
+	}
+	if n := len(s.segs); n > 0 { // what was no file of a spool says nothing
+		s.nextSeq = s.segs[n-1].seq + 1
 	}
 	// MaxBytes may have been larger. One file that is too large alone goes first, or all others would.
 	for _, g := range slices.Clone(s.segs) {

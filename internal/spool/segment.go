@@ -69,6 +69,9 @@ func parseSegmentName(name string) (seq uint64, marker [8]byte, ok bool) {
 
 // newSegment makes a file, which is empty yet.
 func (s *Spool) newSegment() (*segment, error) {
+	if s.nextSeq >= maxSeq {
+		return nil, fmt.Errorf("directory %s has the last number that a file may have", s.dir) // the next one would never be read
+	}
 	g := &segment{seq: s.nextSeq, key: key{format: s.format}}
 	_, _ = rand.Read(g.key.marker[:]) // it never fails
 	g.path = filepath.Join(s.dir, segmentName(g.seq, g.key.marker))
