@@ -42,7 +42,7 @@ type Remote struct {
 	// Decision == Accept.
 	Debug bool
 	// Capped says that the caller decided to sample and propagation.WithForcedSamplingLimit took that back:
-	// Decision is Defer here. Where no span is made here the caller's decision goes on.
+	// Decision is Defer here, Debug false and Priority 0. Where no span is made here all of it goes on as it came.
 	Capped bool
 	// Priority is the sampling priority that a Datadog library sent, in its headers or in tracestate: 1
 	// and 2 accept, 0 and -1 deny; 2 and -1 are a user's will. Other values, from -99 to 99, stand for the
