@@ -126,14 +126,21 @@ func TestSpoolOutlastsTheProvider(t *testing.T) {
 	})
 }
 
-// More than memory takes goes to disk, though the backend answers, only slowly.
+// More than memory takes goes to disk, though the backend answers, only slowly. WithQueueWait is for what the disk
+// does not take.
 func TestSpoolTakesWhatMemoryCannot(t *testing.T) {
 	t.Parallel()
+	t.Run("drop", func(t *testing.T) { spoolTakesWhatMemoryCannot(t) })
+	t.Run("wait", func(t *testing.T) { spoolTakesWhatMemoryCannot(t, tracing.WithQueueWait(time.Hour)) })
+}
+
+func spoolTakesWhatMemoryCannot(t *testing.T, opts ...tracing.PipelineOption) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		b := newBackend(false)
 		b.send = func(context.Context, []string) error { time.Sleep(time.Second); return nil }
-		tracer, p := inBubble(t, b, tracing.WithSpool(t.TempDir(), spoolBytes), tracing.WithQueueBytes(64<<10),
-			tracing.WithQueueSpans(1000), tracing.WithBatchSpans(10), tracing.WithBatchDelay(time.Second))
+		tracer, p := inBubble(t, b, append(opts, tracing.WithSpool(t.TempDir(), spoolBytes), tracing.WithQueueBytes(64<<10),
+			tracing.WithQueueSpans(1000), tracing.WithBatchSpans(10), tracing.WithBatchDelay(time.Second))...)
 		padding := strings.Repeat("x", 1<<10)
 		begin := time.Now()
 		for i := range 200 {
