@@ -10,9 +10,12 @@ MODULES := $(shell find . -name go.mod -not -path '*/testdata/*' -not -path './.
 # The modules below internal only measure and compare: what they link is not ours to check for races.
 LIBRARY := $(filter-out ./internal/%,$(MODULES))
 
-BIN := $(CURDIR)/.tmp/bin
+# Targets are relative: the path of this tree may have a space in it.
+BIN := .tmp/bin
 GOLANGCI_VERSION := v2.12.2
 GOLANGCI := $(BIN)/golangci-lint-$(GOLANGCI_VERSION)
+# run-lint runs the linter in any folder, also beside one in another tree.
+run-lint = '$(CURDIR)/$(GOLANGCI)' run --allow-parallel-runners --config '$(CURDIR)/.golangci.yml'
 # Its cache is this tree's own: findings are kept by content and with the path they were found at, so in a
 # shared one those of a copy elsewhere come back, past the exclusions, which go by path.
 export GOLANGCI_LINT_CACHE := $(CURDIR)/.tmp/golangci-lint
@@ -37,13 +40,13 @@ all: tidy-check lint test test-invariants test-race ## What to run before a pull
 .PHONY: lint
 lint: $(GOLANGCI) ## Formatters, linters, and the house rules (internal/lint)
 	@$(call each,$(MODULES),go vet ./...)
-	@$(call each,$(MODULES),$(GOLANGCI) run --config $(CURDIR)/.golangci.yml ./...)
-	@$(call each,$(LIBRARY),$(GOLANGCI) run --config $(CURDIR)/.golangci.yml --build-tags invariants ./...)
+	@$(call each,$(MODULES),$(run-lint) ./...)
+	@$(call each,$(LIBRARY),$(run-lint) --build-tags invariants ./...)
 	go test ./internal/lint
 
 .PHONY: fmt
 fmt: $(GOLANGCI) ## Format the code
-	@$(call each,$(MODULES),$(GOLANGCI) fmt --config $(CURDIR)/.golangci.yml ./...)
+	@$(call each,$(MODULES),'$(CURDIR)/$(GOLANGCI)' fmt --config '$(CURDIR)/.golangci.yml' ./...)
 
 .PHONY: test
 test: ## Every test of every module; those of real servers need `make servers`
@@ -80,7 +83,7 @@ soak: ## Much load before a backend that is gone half of the time, for SOAKTIME;
 .PHONY: cover
 cover: ## How much of each module its tests reach; profiles in .tmp/cover
 	@mkdir -p .tmp/cover
-	@$(call each,$(LIBRARY),name=$$(echo $${module#.} | tr / -); profile=$(CURDIR)/.tmp/cover/module$$name.out; go test -coverpkg=./... -coverprofile "$$profile" ./... && go tool cover -func "$$profile" | tail -n 1)
+	@$(call each,$(LIBRARY),name=$$(echo $${module#.} | tr / -); profile='$(CURDIR)'/.tmp/cover/module$$name.out; go test -coverpkg=./... -coverprofile "$$profile" ./... && go tool cover -func "$$profile" | tail -n 1)
 
 .PHONY: vet-cross
 vet-cross: ## go vet for a 32-bit and for another 64-bit machine
@@ -117,5 +120,5 @@ clean: ## Remove tools and profiles; the servers in the cache folder stay
 
 $(GOLANGCI):
 	@mkdir -p $(BIN)
-	GOBIN=$(BIN) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
+	GOBIN='$(CURDIR)/$(BIN)' go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
 	@mv $(BIN)/golangci-lint $@
