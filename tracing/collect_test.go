@@ -196,16 +196,19 @@ func newTracer(t testing.TB, opts ...tracing.Option) (*tracing.Tracer, *collecto
 	return p.NewTracer("test"), c, p
 }
 
+// patience is what a test gives to something that ends by itself, on a machine that is busy.
+const patience = 5 * time.Minute
+
 func flush(t testing.TB, p *tracing.Provider) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	require.NoError(t, p.ForceFlush(ctx))
 }
 
 func shutdown(t testing.TB, p *tracing.Provider) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	require.NoError(t, p.Shutdown(ctx))
 }

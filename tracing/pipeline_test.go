@@ -321,7 +321,7 @@ func TestSpansOfOneLocalTraceStandSideBySideConcurrentSafe(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() {
-			for range 50 {
+			for range 20 {
 				ctx, root := tracer.StartSpan(context.Background(), "root")
 				for range 100 {
 					_, s := tracer.StartSpan(ctx, "child")
@@ -346,7 +346,7 @@ func TestSpansOfOneLocalTraceStandSideBySideConcurrentSafe(t *testing.T) {
 		}
 	}
 	assert.Zero(t, apart, "times that a local trace was taken up again within a batch")
-	assert.Len(t, c.spans(), 8*50*101)
+	assert.Len(t, c.spans(), 8*20*101)
 	sumsHold(t, p)
 }
 

@@ -248,7 +248,11 @@ func TestDeliveryErrorNamesTheSpool(t *testing.T) {
 // Shutdown with a context that is done: all that waits goes to the spool, and nobody is abandoned.
 func TestShutdownWithADoneContextSpoolsAll(t *testing.T) {
 	t.Parallel()
-	const spans = 3_000 // few enough for a slow machine: it has about a second
+	synctest.Test(t, shutdownWithADoneContext) // where the second that it has does not pass while it works
+}
+
+func shutdownWithADoneContext(t *testing.T) {
+	const spans = 3_000
 	b := newBackend(true)
 	p := newProvider(t, quiet(), tracing.WithExporter(b, tracing.WithSpool(t.TempDir(), 1<<30), tracing.WithQueueSpans(spans),
 		tracing.WithQueueBytes(1<<30), tracing.WithBatchDelay(time.Hour)))

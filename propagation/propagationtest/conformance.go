@@ -34,9 +34,13 @@ func Test(t *testing.T, newPropagator func(t testing.TB) propagation.TextMapProp
 	}
 }
 
-// returnsWithin is how long reading a value of any size may take. It is a limit for broken
-// propagators, far above what a loaded machine needs.
-const returnsWithin = 5 * time.Second
+// Limits for broken propagators, far above what a loaded machine needs, also with the race detector.
+const (
+	// returnsWithin is how long reading values of any size may take, all of them together.
+	returnsWithin = time.Minute
+	// goneWithin is how long a goroutine may live that a propagator has started.
+	goneWithin = 5 * time.Second
+)
 
 // rule is one rule.
 type rule struct {

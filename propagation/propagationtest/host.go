@@ -181,7 +181,7 @@ func checkConcurrency(k *kit) {
 
 // checkGoroutines finds the goroutines of the propagator, and of nobody else.
 func checkGoroutines(k *kit) {
-	left := testkit.LeftGoroutines(fmt.Sprintf("%s %p", k.Name(), k), returnsWithin, func() {
+	left := testkit.LeftGoroutines(fmt.Sprintf("%s %p", k.Name(), k), goneWithin, func() {
 		for _, good := range k.good() {
 			ctx := k.extract(context.Background(), good)
 			k.inject(ctx, propagation.MapCarrier{})
