@@ -31,6 +31,7 @@ type Server struct {
 	url     string // without a path
 	client  *http.Client
 	process *process.Process
+	temp    string // the server's folder for temporary files, of which it removes none when it is killed
 }
 
 // Start starts a server and waits until it is healthy, which takes seconds. The server ends with
@@ -44,14 +45,20 @@ func Start(ctx context.Context) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	temp, err := os.MkdirTemp("", "spandrel-zipkin-")
+	if err != nil {
+		return nil, fmt.Errorf("zipkinserver: %w", err)
+	}
 	s := &Server{
 		url:    fmt.Sprintf("http://127.0.0.1:%d", port),
 		client: &http.Client{Transport: &http.Transport{}},
+		temp:   temp,
 	}
 	// Variables of the user's, such as QUERY_PORT, would change the server.
-	env := []string{"STORAGE_TYPE=mem", "PATH=" + os.Getenv("PATH"), "HOME=" + os.TempDir()}
+	env := []string{"STORAGE_TYPE=mem", "PATH=" + os.Getenv("PATH"), "HOME=" + temp}
 	s.process = process.Start(ctx, env, java,
 		"-Xmx512m", "-XX:TieredStopAtLevel=1", // which starts sooner and is fast enough
+		"-Djava.io.tmpdir="+temp, "-XX:-UsePerfData", // whose files are elsewhere
 		"-jar", jar,
 		"--armeria.ports[0].ip=127.0.0.1",
 		fmt.Sprintf("--armeria.ports[0].port=%d", port),
@@ -68,6 +75,7 @@ func Start(ctx context.Context) (*Server, error) {
 func (s *Server) Stop() {
 	s.process.Stop()
 	s.client.CloseIdleConnections()
+	_ = os.RemoveAll(s.temp) // nothing of it matters any more
 }
 
 // SpansURL is where to post spans in Zipkin's v2 format.
