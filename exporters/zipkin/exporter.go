@@ -53,7 +53,8 @@ func New(url string, opts ...Option) (*Exporter, error) {
 // A request carries the URL and all the headers of one call, never some of another's. Those that begin
 // after SetTarget has returned go to the new place, also with a batch that has failed at the old one; those
 // under way end as they began, and what they answer counts. A pause that the old place has caused or asked for
-// ends. Connections to the old host are closed as they fall idle, but not those of [WithHTTPClient].
+// ends if the new URL is another. Connections to the old host are closed as they fall idle, but not those of
+// [WithHTTPClient].
 func (e *Exporter) SetTarget(url string, headers map[string]string) error {
 	var (
 		u      *neturl.URL // nil: as it is
@@ -74,8 +75,8 @@ func (e *Exporter) SetTarget(url string, headers map[string]string) error {
 	return nil
 }
 
-// TargetReplaced returns a channel that is closed by the next [Exporter.SetTarget]: by it a provider knows that
-// it need not wait for the old place any more.
+// TargetReplaced returns a channel that is closed by the next [Exporter.SetTarget] with another URL: by it a
+// provider knows that it need not wait for the old place any more.
 func (e *Exporter) TargetReplaced() <-chan struct{} { return e.client.TargetReplaced() }
 
 // URL returns where the exporter sends to, without user information and query.

@@ -44,15 +44,23 @@ func TestReadOnlyDirectory(t *testing.T) {
 	}
 	require.NoError(t, os.Chmod(dir, 0o555))
 	require.NoError(t, os.Chmod(filepath.Dir(dir), 0o711)) //nolint:gosec // for nobody, on the way to dir
+	var unreachable error
 	asNobody(t, func() {
+		if _, unreachable = os.Stat(dir); unreachable != nil {
+			return
+		}
 		lost, err := s.Append(batchOf(66, 1, 19<<10))
 		assert.ErrorContains(t, err, "cannot be deleted")
 		assert.Zero(t, lost)
 		assert.Equal(t, showAll(batches), showAll(drain(s)))
 		assert.NoError(t, s.PassedOver())
 	})
-	assert.Zero(t, s.Stats().Spans)
 	require.NoError(t, os.Chmod(dir, 0o700))
+	if unreachable != nil {
+		require.NoError(t, s.Close())
+		t.Skipf("no user but this one can reach the folder of temporary files: %v", unreachable)
+	}
+	assert.Zero(t, s.Stats().Spans)
 	require.NoError(t, s.Close())
 	assert.Equal(t, spool.Stats{Recovered: 13}, s.Stats())
 	assert.Empty(t, segmentFiles(t, dir))

@@ -79,7 +79,7 @@ type target struct {
 	url      *url.URL
 	header   http.Header
 	conns    *connections
-	replaced chan struct{} // closed when another target has taken its place
+	replaced chan struct{} // closed when another URL has taken the place of url
 }
 
 // connections are those to one server, or all of a client of the user.
@@ -176,7 +176,10 @@ func (c *Client) SetTarget(u *url.URL, header http.Header) {
 	for {
 		old := c.target.Load()
 		t := *old
-		t.replaced = make(chan struct{})
+		elsewhere := u != nil && u.String() != old.url.String()
+		if elsewhere {
+			t.replaced = make(chan struct{})
+		}
 		if u != nil {
 			t.url = u
 			if !old.sameServer(u) {
@@ -187,14 +190,16 @@ func (c *Client) SetTarget(u *url.URL, header http.Header) {
 			t.header = header
 		}
 		if c.target.CompareAndSwap(old, &t) {
-			close(old.replaced)
+			if elsewhere {
+				close(old.replaced)
+			}
 			c.leave(old.conns)
 			return
 		}
 	}
 }
 
-// TargetReplaced returns a channel that is closed by the next SetTarget.
+// TargetReplaced returns a channel that is closed by the next SetTarget with another URL.
 func (c *Client) TargetReplaced() <-chan struct{} { return c.target.Load().replaced }
 
 // URL returns the URL of the requests that begin now, as error texts show it: without user information and

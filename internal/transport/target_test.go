@@ -109,6 +109,32 @@ func TestSetTargetOnOneServerKeepsTheConnection(t *testing.T) {
 	assert.Empty(t, p.closed)
 }
 
+// Whoever waits for the old place hears of another URL, and of nothing else.
+func TestTargetReplaced(t *testing.T) {
+	t.Parallel()
+	u := &url.URL{Scheme: "http", Host: "a.example"}
+	c := transport.New(transport.Config{URL: u, Timeout: time.Second})
+	defer c.Close()
+	replaced := c.TargetReplaced()
+	heard := func() bool {
+		select {
+		case <-replaced:
+			return true
+		default:
+			return false
+		}
+	}
+	c.SetTarget(nil, http.Header{"X-Key": {"one"}})
+	c.SetTarget(u, http.Header{"X-Key": {"two"}})
+	c.SetTarget(nil, nil)
+	assert.False(t, heard())
+	assert.Equal(t, replaced, c.TargetReplaced())
+	c.SetTarget(&url.URL{Scheme: "http", Host: "a.example", Path: "/api"}, nil)
+	assert.True(t, heard())
+	replaced = c.TargetReplaced()
+	assert.False(t, heard())
+}
+
 // A request that is under way ends where it began, and its connection, which was not idle at the change, is
 // closed then.
 func TestSetTargetLeavesRequestsUnderWayAlone(t *testing.T) {
