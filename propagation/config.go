@@ -49,7 +49,8 @@ type optionFunc func(*config)
 func (f optionFunc) apply(c *config) { f(c) }
 
 // WithLogger sets where [FromEnvironment] warns of what it ignores, and a [Propagator] of the first
-// x-request-id that switches Envoy's tracing off. Other headers that it refuses are only counted. The default is slog.Default() at the time of the call. Nil is an error.
+// x-request-id that switches Envoy's tracing off. Other headers that it refuses are only counted. The default
+// is slog.Default() at the time of the call. Nil is an error.
 func WithLogger(l *slog.Logger) Option {
 	return optionFunc(func(c *config) { c.logger = l })
 }

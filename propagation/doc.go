@@ -104,10 +104,10 @@
 // If none arrived, a service that starts the trace makes one as Envoy would: a UUID out of the trace id, with
 // a 9 in place of the version if the trace is sampled, and a 4 if not. An Envoy that receives a 9 keeps the
 // trace, whatever its own rate; with a 4, which stands in every random UUID, it decides. All calls of one
-// trace so carry the same one although nothing remembers it; a span whose decision is another than its parent's,
-// which package tracing makes only where it is told to, changes that digit. Where the trace itself arrived without x-request-id none is made, since
-// another service may have chosen another one. A trace arrived if Extract of this package read its
-// ids. [RequestIDFromContext] returns what Inject writes.
+// trace so carry the same one although nothing remembers it; a span whose decision is another than its
+// parent's, which package tracing makes only where it is told to, changes that digit. Where the trace itself
+// arrived without x-request-id none is made, since another service may have chosen another one. A trace
+// arrived if Extract of this package read its ids. [RequestIDFromContext] returns what Inject writes.
 //
 // # Carriers
 //

@@ -45,11 +45,12 @@ func (out *outgoing) extras() *Extra {
 
 // Inject writes the span context in ctx into the carrier, in all formats of the configuration.
 //
-// Where the span in ctx was made by a provider its sampled flag is the decision. Where the span
-// context is the one that arrived, or there is none, Inject forwards what arrived, with its parent,
-// debug flag and decision, be it deferred or without ids. A sampled flag that somebody has changed in the span
-// context that arrived is sent in place of its decision. Trace ids that arrived in 64 bits leave so,
-// except in W3C; in OT they leave in 128 bits only if they arrived so. With neither a span nor anything that arrived, it only removes what Clear names.
+// Where the span in ctx was made by a provider its sampled flag is the decision. Where the span context is
+// the one that arrived, or there is none, Inject forwards what arrived, with its parent, debug flag and
+// decision, be it deferred or without ids. A sampled flag that somebody has changed in the span context that
+// arrived is sent in place of its decision. Trace ids that arrived in 64 bits leave so, except in W3C; in OT
+// they leave in 128 bits only if they arrived so. With neither a span nor anything that arrived, it only
+// removes what Clear names.
 //
 // From a carrier that can remove, a HeaderCarrier or one with a method Delete(string), it first removes
 // what Clear names. It also removes the other headers of each format that it writes, of either encoding

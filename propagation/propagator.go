@@ -113,11 +113,12 @@ func (p *Propagator) read(f format, src *source, in *arrival) {
 	}
 }
 
-// Extract reads the carrier and returns ctx with what it found: the caller's span context as remote
-// span context, under OpenTelemetry's key, so that a tracer of any provider joins the trace; and a
-// [Remote] beside it. What stood in ctx before, even a span of this process, gives way to ids that
-// arrived. A decision without ids, or a request id, is kept as a Remote and leaves the span in ctx
-// as it is; a decision does so only where ctx has nothing of a trace that arrived with ids. If the carrier holds nothing usable ctx is returned as it was.
+// Extract reads the carrier and returns ctx with what it found: the caller's span context as remote span
+// context, under OpenTelemetry's key, so that a tracer of any provider joins the trace; and a [Remote] beside
+// it. What stood in ctx before, even a span of this process, gives way to ids that arrived. A decision
+// without ids, or a request id, is kept as a Remote and leaves the span in ctx as it is; a decision does so
+// only where ctx has nothing of a trace that arrived with ids. If the carrier holds nothing usable ctx is
+// returned as it was.
 //
 // Where headers of several formats name different traces, the span that starts here joins the first,
 // in the order of the configuration, and links to the others; spans of package tracing do so, another

@@ -115,12 +115,12 @@ func (s *Span) beginsAfter(at time.Time) bool {
 	return unixNano(at) < r.start
 }
 
-// SetAttribute sets one attribute from a plain Go value: bool, string, any integer or float, also of a
-// named type such as time.Duration, which is a number of nanoseconds; a slice of bool, int, int64, float64 or string, []byte, []any or map[string]any of such values, or an
-// attribute.Value. Nil removes the attribute; inside a slice or a map it is the empty value. A value of
-// another type is stored as the name of its type, and so is a slice or a map that is nested deeper than
-// 64 levels or has no room among the first 65,536 values of the attribute. An integer beyond the range
-// of int64 is stored as text.
+// SetAttribute sets one attribute from a plain Go value: bool, string, any integer or float, also of a named
+// type such as time.Duration, which is a number of nanoseconds; a slice of bool, int, int64, float64 or
+// string, []byte, []any or map[string]any of such values, or an attribute.Value. Nil removes the attribute;
+// inside a slice or a map it is the empty value. A value of another type is stored as the name of its type,
+// and so is a slice or a map that is nested deeper than 64 levels or has no room among the first 65,536
+// values of the attribute. An integer beyond the range of int64 is stored as text.
 func (s *Span) SetAttribute(key string, value any) {
 	if s.inert() {
 		return

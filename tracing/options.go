@@ -109,10 +109,10 @@ func isNil(v any) bool {
 	return false
 }
 
-// WithExporter adds an exporter with a pipeline of its own: a queue, a worker and batches. Several
-// exporters do not slow each other down. The provider shuts the exporter down. Nil is an error, and so
-// is the same exporter twice, unless it has no state, as a struct without fields. In the Go context that an exporter is called with this provider starts
-// no spans, so that an exporter with a traced client does not feed itself.
+// WithExporter adds an exporter with a pipeline of its own: a queue, a worker and batches. Several exporters
+// do not slow each other down. The provider shuts the exporter down. Nil is an error, and so is the same
+// exporter twice, unless it has no state, as a struct without fields. In the Go context that an exporter is
+// called with this provider starts no spans, so that an exporter with a traced client does not feed itself.
 func WithExporter(e Exporter, opts ...PipelineOption) Option {
 	return optionFunc(func(c *config) {
 		if isNil(e) {
@@ -197,10 +197,11 @@ func WithIDGenerator(g IDGenerator) Option {
 	})
 }
 
-// WithLogger sets where the provider reports what goes wrong: a backend that fails and recovers, a
-// detector that fails, an environment variable that is ignored, a spool that others may write to, a span that lost something to its
-// limits, one that has been open for too long ([WithOpenSpanAge]). The default is slog.Default() at the time of [NewProvider], without what is below the level
-// of OTEL_LOG_LEVEL; that variable does not touch a logger that is given here. Nil is an error.
+// WithLogger sets where the provider reports what goes wrong: a backend that fails and recovers, a detector
+// that fails, an environment variable that is ignored, a spool that others may write to, a span that lost
+// something to its limits, one that has been open for too long ([WithOpenSpanAge]). The default is
+// slog.Default() at the time of [NewProvider], without what is below the level of OTEL_LOG_LEVEL; that
+// variable does not touch a logger that is given here. Nil is an error.
 func WithLogger(l *slog.Logger) Option {
 	return optionFunc(func(c *config) {
 		if l == nil {
@@ -363,20 +364,21 @@ func positiveDuration(option string, d time.Duration, set func(*pipelineConfig))
 }
 
 // WithQueueSpans bounds the ended spans that wait for the exporter and, for one that encodes, again those
-// that are encoded and wait for the backend: the pipeline holds at most twice n, what it has just taken
-// out of the queue (up to 64 hand-overs), the batch that is being made and those that are being sent. When
-// the queue is full, new spans are dropped and counted, or what [WithDropOldest] and [WithQueueWait] say;
-// encoded ones go to the spool, if there is one. n must be positive. Without this option
-// [DefaultQueueSpans] may wait, [SpoolQueueSpans] with a spool, and those that are encoded are bounded in bytes only ([WithQueueBytes]).
+// that are encoded and wait for the backend: the pipeline holds at most twice n, what it has just taken out
+// of the queue (up to 64 hand-overs), the batch that is being made and those that are being sent. When the
+// queue is full, new spans are dropped and counted, or what [WithDropOldest] and [WithQueueWait] say; encoded
+// ones go to the spool, if there is one. n must be positive. Without this option [DefaultQueueSpans] may
+// wait, [SpoolQueueSpans] with a spool, and those that are encoded are bounded in bytes only
+// ([WithQueueBytes]).
 func WithQueueSpans(n int) PipelineOption {
 	return positive("WithQueueSpans", n, func(c *pipelineConfig) { c.queueSpans, c.encodedSpans = n, n })
 }
 
-// WithQueueBytes bounds the estimated bytes of the spans that wait and, for an exporter that
-// encodes, again the bytes that wait for the backend: the pipeline holds at most twice n, the
-// batch that is being made, and for each worker the one that is being sent, with its request. ForceFlush and Shutdown may move up to n
-// more to it, of what the provider holds anyway. A single hand-over of more than n is dropped.
-// Default [DefaultQueueBytes]; n must be positive.
+// WithQueueBytes bounds the estimated bytes of the spans that wait and, for an exporter that encodes, again
+// the bytes that wait for the backend: the pipeline holds at most twice n, the batch that is being made, and
+// for each worker the one that is being sent, with its request. ForceFlush and Shutdown may move up to n more
+// to it, of what the provider holds anyway. A single hand-over of more than n is dropped. Default
+// [DefaultQueueBytes]; n must be positive.
 func WithQueueBytes(n int) PipelineOption {
 	return positive("WithQueueBytes", n, func(c *pipelineConfig) { c.queueBytes = n })
 }
@@ -431,11 +433,11 @@ func WithWorkers(n int) PipelineOption {
 	})
 }
 
-// WithRetryLimit bounds how long one batch is tried again, from its first call, after an error that may
-// pass: an [ExportError] that is Retryable. A batch that would have to wait longer is dropped. Between the calls there is a
-// pause, of half a second at first and doubling up to ten, shortened at random by up to a half, in
-// which nothing else is sent either; [ExportError.RetryAfter] replaces it, no more than five minutes and
-// up to a tenth longer. Default [DefaultRetryLimit]; 0 means that nothing is tried again; d must not be
+// WithRetryLimit bounds how long one batch is tried again, from its first call, after an error that may pass:
+// an [ExportError] that is Retryable. A batch that would have to wait longer is dropped. Between the calls
+// there is a pause, of half a second at first and doubling up to ten, shortened at random by up to a half, in
+// which nothing else is sent either; [ExportError.RetryAfter] replaces it, no more than five minutes and up
+// to a tenth longer. Default [DefaultRetryLimit]; 0 means that nothing is tried again; d must not be
 // negative.
 func WithRetryLimit(d time.Duration) PipelineOption {
 	return pipelineOptionFunc(func(c *pipelineConfig) {
@@ -458,15 +460,16 @@ const spoolBatches = 16
 // but a batch that has failed for more than a minute is dropped if the backend takes others.
 //
 // maxBytes bounds the directory's size; when it is full, the oldest batches go, counted in
-// [DroppedStats].SpoolFull. It must be at least 256 KiB; a batch has no more than a sixteenth of it. Spans in it are readable for the user that the
-// program runs as, and nobody else; on Windows for whoever may read the directory. What an exporter of
-// another encoding ([EncodingNamer]) has left there is deleted, and counted in [SpoolStats].Damaged.
+// [DroppedStats].SpoolFull. It must be at least 256 KiB; a batch has no more than a sixteenth of it. Spans in
+// it are readable for the user that the program runs as, and nobody else; on Windows for whoever may read the
+// directory. What an exporter of another encoding ([EncodingNamer]) has left there is deleted, and counted in
+// [SpoolStats].Damaged.
 //
-// What has been written survives the end of the process, however it ends; a crash of the machine may
-// cost the newest three files, each a sixteenth of maxBytes and no more than 16 MiB. A batch that was sent just before such an end may be sent again
-// afterwards. The exporter must encode ([EncodingExporter], as those of this module do). Each exporter
-// needs a directory of its own, and one that another process uses is an error. One that every user of the
-// machine may write to is a warning: what others put there is sent, too.
+// What has been written survives the end of the process, however it ends; a crash of the machine may cost the
+// newest three files, each a sixteenth of maxBytes and no more than 16 MiB. A batch that was sent just before
+// such an end may be sent again afterwards. The exporter must encode ([EncodingExporter], as those of this
+// module do). Each exporter needs a directory of its own, and one that another process uses is an error. One
+// that every user of the machine may write to is a warning: what others put there is sent, too.
 func WithSpool(directory string, maxBytes int64) PipelineOption {
 	return pipelineOptionFunc(func(c *pipelineConfig) {
 		if directory == "" {
@@ -541,10 +544,10 @@ func WithSamplingRate(rate float64) TracerOption {
 	})
 }
 
-// WithNamespace gives the tracer's spans a namespace: each has an active span of its own in a Go
-// context, so the spans of one are never parents of another's. Where a namespace has no active span, a
-// span of it continues the trace that came with the request, as package propagation read it; what
-// another propagator read it finds only where no span of the default namespace stands above it. The default, also for "", is
+// WithNamespace gives the tracer's spans a namespace: each has an active span of its own in a Go context, so
+// the spans of one are never parents of another's. Where a namespace has no active span, a span of it
+// continues the trace that came with the request, as package propagation read it; what another propagator
+// read it finds only where no span of the default namespace stands above it. The default, also for "", is
 // "KONG", whose active span is that of OpenTelemetry's API.
 func WithNamespace(namespace string) TracerOption {
 	return tracerOptionFunc(func(c *tracerConfig) { c.namespace = namespace })

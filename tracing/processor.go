@@ -4,12 +4,12 @@ package tracing
 
 import "context"
 
-// Processor sees each recorded span at its start and at its end, on the goroutine of the caller.
-// Processors are called in the order of registration. All methods are called by many goroutines at
-// once. They must not block. A panic in OnStart, OnEnding or OnEnd reaches the caller of Start or End: it
-// is not swallowed, and the span is exported all the same, after OnEnding of the processors behind the
-// one that panicked; after a panic in OnStart the span has ended. Spans that the provider ends itself, at Shutdown or because too many are open, pass
-// OnEnding and OnEnd too; at Shutdown a panic becomes an error.
+// Processor sees each recorded span at its start and at its end, on the goroutine of the caller. Processors
+// are called in the order of registration. All methods are called by many goroutines at once. They must not
+// block. A panic in OnStart, OnEnding or OnEnd reaches the caller of Start or End: it is not swallowed, and
+// the span is exported all the same, after OnEnding of the processors behind the one that panicked; after a
+// panic in OnStart the span has ended. Spans that the provider ends itself, at Shutdown or because too many
+// are open, pass OnEnding and OnEnd too; at Shutdown a panic becomes an error.
 type Processor interface {
 	// OnStart is called when a span has been started; parent is the Go context given to Start, and may
 	// hold the parent span. [Span.Snapshot] reads what the span holds.

@@ -183,8 +183,8 @@ func (s *Spool) Append(b Batch) (lost int, err error) {
 	return lost, nil
 }
 
-// makeRoom drops the oldest files that can be deleted until a frame of n bytes has room, with the header of a file if it needs
-// one. Needs s.mu.
+// makeRoom drops the oldest files that can be deleted until a frame of n bytes has room, with the header of a
+// file if it needs one. Needs s.mu.
 func (s *Spool) makeRoom(n, header int64) (lost int, err error) {
 	for {
 		need := n

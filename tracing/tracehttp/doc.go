@@ -55,10 +55,10 @@
 // X-Forwarded-Proto take precedence over what the connection says, as the conventions ask; whoever
 // can reach the server can write them, as any other header.
 //
-// Values that come from the network, messages of errors among them, are cut at 1,024 bytes, and bytes
-// in them that are not UTF-8 become U+FFFD. Stacks are cut at 8 KiB. User information is removed from URLs, and the values of these query parameters
-// become REDACTED: AWSAccessKeyId, Signature, sig, X-Amz-Credential, X-Amz-Security-Token,
-// X-Amz-Signature, X-Goog-Signature.
+// Values that come from the network, messages of errors among them, are cut at 1,024 bytes, and bytes in them
+// that are not UTF-8 become U+FFFD. Stacks are cut at 8 KiB. User information is removed from URLs, and the
+// values of these query parameters become REDACTED: AWSAccessKeyId, Signature, sig, X-Amz-Credential,
+// X-Amz-Security-Token, X-Amz-Signature, X-Goog-Signature.
 //
 // A status code of 500 or more is an error, for clients one of 400 or more. error.type is the status
 // code; the Go type of an error or of a panic's value; "context.Canceled" or
