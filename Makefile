@@ -26,6 +26,8 @@ FUZZTIME ?= 2000x
 BENCHTIME ?= 1s
 SOAKTIME ?= 10m
 TESTFLAGS ?=
+# The race detector makes all slower, and a busy machine does so again: ten minutes may not be enough for a package.
+RACE := go test -race -timeout 30m
 
 # each runs a command in the folders of a list of modules, and stops at the first failure.
 each = for module in $(1); do echo "== $$module: $(2)"; (cd "$$module" && $(2)); done
@@ -54,7 +56,7 @@ test: ## Every test of every module; those of real servers need `make servers`
 
 .PHONY: test-race
 test-race: ## The tests under the race detector, which is a checked build as well
-	@$(call each,$(LIBRARY),go test -race $(TESTFLAGS) ./...)
+	@$(call each,$(LIBRARY),$(RACE) $(TESTFLAGS) ./...)
 
 .PHONY: test-invariants
 test-invariants: ## The tests of a checked build
@@ -62,7 +64,7 @@ test-invariants: ## The tests of a checked build
 
 .PHONY: test-concurrent
 test-concurrent: ## The ConcurrentSafe tests under the race detector, again and again
-	@$(call each,$(LIBRARY),go test -race -run ConcurrentSafe -count=10 ./...)
+	@$(call each,$(LIBRARY),$(RACE) -run ConcurrentSafe -count=10 ./...)
 
 .PHONY: fuzz
 fuzz: ## Every fuzz test, FUZZTIME each (2000x: 2,000 inputs; 1m: a minute)
