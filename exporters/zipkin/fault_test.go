@@ -34,9 +34,6 @@ type oneFault struct {
 	outcome outcome
 	// doubt: the backend may have spans of which the client does not know.
 	doubt bool
-	// stale: the backend closes connections that the client may be about to use. A request that goes out on
-	// one fails, and is worth another try, which is not made during Shutdown.
-	stale bool
 	// timeout is that of a call of the exporter, for a backend that does not answer in time.
 	timeout time.Duration
 }
@@ -50,7 +47,7 @@ func allFaults() []oneFault {
 		{name: "byte by byte", fault: backend.AcceptByteByByte(100 * time.Microsecond)},
 		{name: "huge answer", fault: backend.AcceptAndFlood(1 << 20)},
 		{name: "closes after each answer", fault: backend.AcceptAndClose(true)},
-		{name: "closes after each answer, without a word", fault: backend.AcceptAndClose(false), stale: true},
+		{name: "closes after each answer, without a word", fault: backend.AcceptAndClose(false)},
 		{name: "answer cut off", fault: backend.Cut(), doubt: true},
 
 		{name: "refuses", outcome: later},
@@ -236,18 +233,6 @@ func flushInVain(t *testing.T, f oneFault, r *route) func(*testing.T) {
 	}
 }
 
-// requireAllSent is for a shutdown that only a request on a stale connection may have spoiled.
-func requireAllSent(t *testing.T, f oneFault, s tracing.ExporterStats, shutdownErr error) {
-	t.Helper()
-	if f.stale && shutdownErr != nil {
-		assert.Positive(t, s.Dropped.ExportFailed)
-		assert.Equal(t, uint64(12), s.Exported+s.Dropped.ExportFailed+s.Dropped.Shutdown, "%+v", s.Dropped)
-		return
-	}
-	require.NoError(t, shutdownErr)
-	assert.Equal(t, uint64(12), s.Exported)
-}
-
 // requireAllDropped is for a shutdown in the middle of an outage: nothing was delivered, and it says so.
 func requireAllDropped(t *testing.T, r *route, shutdownErr error) {
 	t.Helper()
@@ -290,7 +275,8 @@ func shutdownAfterRecovery(t *testing.T, f oneFault, r *route) func(*testing.T) 
 		assert.True(t, wasFailing)
 		switch f.outcome {
 		case delivered:
-			requireAllSent(t, f, s, shutdownErr)
+			require.NoError(t, shutdownErr)
+			assert.Equal(t, uint64(12), s.Exported)
 		case later:
 			if f.timeout == 0 { // else a busy machine may fail too
 				require.NoError(t, shutdownErr)
@@ -322,7 +308,8 @@ func shutdownInVain(t *testing.T, f oneFault, r *route) func(*testing.T) {
 		assert.Less(t, took, deadline+grace)
 		switch f.outcome {
 		case delivered:
-			requireAllSent(t, f, s, shutdownErr)
+			require.NoError(t, shutdownErr)
+			assert.Equal(t, uint64(12), s.Exported)
 		case split:
 			assert.Equal(t, tracing.DroppedStats{TooLarge: 1}, s.Dropped)
 		case final:
@@ -356,9 +343,7 @@ func spoolWhileRecovering(t *testing.T, f oneFault, r *route) func(*testing.T) {
 			assert.Zero(t, s.Dropped)
 			assert.Equal(t, s.Spool.Written, s.Spool.Replayed)
 		}
-		if !f.stale {
-			assert.Equal(t, f.outcome == later, s.Spool.Written > 0)
-		}
+		assert.Equal(t, f.outcome == later, s.Spool.Written > 0)
 	}
 }
 
@@ -391,7 +376,7 @@ func spoolForTheNext(t *testing.T, f oneFault, r *route) func(*testing.T) {
 			require.Error(t, first.LastError)
 			assert.False(t, first.LastErrorSince.IsZero())
 			assert.Len(t, r.backend.Accepted(), 12)
-		} else if !f.stale {
+		} else {
 			assert.Zero(t, recovered)
 		}
 		// For the comparison with what the backend has, both were one.

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"sync"
 	"sync/atomic"
@@ -25,6 +26,8 @@ const (
 	maxDrainBytes = 64 << 10
 	// maxDrainTime bounds how long that may take: the answer is known already.
 	maxDrainTime = 100 * time.Millisecond
+	// maxIdleConns is how many connections are kept for the next requests.
+	maxIdleConns = 2
 	// maxHeaderBytes bounds the header of a response, of which net/http would hold ten megabytes.
 	maxHeaderBytes = 64 << 10
 )
@@ -141,7 +144,7 @@ func NewTransport() *http.Transport {
 		Proxy:                 http.ProxyFromEnvironment,
 		DialContext:           (&net.Dialer{Timeout: 30 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
 		ForceAttemptHTTP2:     true,
-		MaxIdleConnsPerHost:   2,
+		MaxIdleConnsPerHost:   maxIdleConns,
 		IdleConnTimeout:       90 * time.Second,
 		TLSHandshakeTimeout:   10 * time.Second,
 		ExpectContinueTimeout: time.Second,
@@ -234,7 +237,7 @@ func (c *Client) Post(ctx context.Context, r Request) (Response, *Error) {
 		t.conns.mu.RUnlock()
 		c.leave(t.conns)
 	}()
-	resp, err := t.conns.http.Do(t.newRequest(ctx, r, l))
+	resp, err := t.send(ctx, r, l)
 	if err != nil {
 		return Response{}, t.networkError(err)
 	}
@@ -248,6 +251,23 @@ func (c *Client) Post(ctx context.Context, r Request) (Response, *Error) {
 	}
 	drain(resp, cancel)
 	return out, nil
+}
+
+// send sends a request. A server may close a connection at the moment when it is used again: a request that is
+// lost so is sent again at once, as net/http does with a GET. Without that the backend would look as if it had
+// failed, and the last request before the end would be the last try. No more idle connections are kept than
+// can fail so, and a new one that fails is a failure.
+func (t *target) send(ctx context.Context, r Request, l *loan) (*http.Response, error) {
+	for tries := 0; ; tries++ {
+		var usedBefore, answered atomic.Bool
+		resp, err := t.conns.http.Do(t.newRequest(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+			GotConn:              func(c httptrace.GotConnInfo) { usedBefore.Store(c.Reused) },
+			GotFirstResponseByte: func() { answered.Store(true) },
+		}), r, l))
+		if err == nil || tries == maxIdleConns || !usedBefore.Load() || answered.Load() || ctx.Err() != nil {
+			return resp, err
+		}
+	}
 }
 
 func (t *target) newRequest(ctx context.Context, r Request, l *loan) *http.Request {
