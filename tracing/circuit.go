@@ -111,8 +111,8 @@ func (c *circuit) enter(ctx context.Context, w terms) (ticket, pass) {
 	}
 }
 
-// watch has the circuit notice when the exporter is pointed at another backend. It is called before all
-// else, with what foreign code may answer.
+// watch has the circuit notice when the exporter is pointed at another backend. It is called before any other
+// method.
 func (c *circuit) watch(n TargetNotifier) {
 	c.notifier = n
 	c.replaced = replacedOf(n)
