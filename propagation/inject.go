@@ -230,12 +230,12 @@ func (out *outgoing) forward(r *arrival) {
 func (out *outgoing) join(sc *trace.SpanContext, r *arrival) {
 	joined := sameTrace(sc, r)
 	if joined && sc.IsRemote() && sc.SpanID() == r.SpanID {
-		out.forward(r)
-		out.state = sc.TraceState()
-		if sc.IsSampled() != r.Flags.IsSampled() {
-			out.decide(sc)
+		if sc.IsSampled() == r.Flags.IsSampled() {
+			out.forward(r)
+			out.state = sc.TraceState()
+			return
 		}
-		return
+		out.parent = r.ParentSpanID // the span that arrived, but for its decision, which somebody has changed
 	}
 	out.traceID, out.spanID, out.flags, out.state = sc.TraceID(), sc.SpanID(), sc.TraceFlags(), sc.TraceState()
 	out.decision = Deny
@@ -249,16 +249,6 @@ func (out *outgoing) join(sc *trace.SpanContext, r *arrival) {
 		out.arrived = r
 		out.otherDecision = out.decision != r.Decision
 	}
-}
-
-// decide has the sampled flag of sc, the span context that arrived, sent in place of the decision that did: somebody
-// has changed it.
-func (out *outgoing) decide(sc *trace.SpanContext) {
-	out.flags, out.decision, out.debug = sc.TraceFlags(), Deny, false
-	if sc.IsSampled() {
-		out.decision = Accept
-	}
-	out.otherDecision, out.forwarded = out.decision != out.arrived.Decision, false
 }
 
 // headersOf returns how many headers Inject sets in the formats, but for those that few requests have.
