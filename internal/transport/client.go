@@ -181,10 +181,7 @@ func (c *Client) SetTarget(u *url.URL, header http.Header) {
 		t := *old
 		elsewhere := u != nil && u.String() != old.url.String()
 		if elsewhere {
-			t.replaced = make(chan struct{})
-		}
-		if u != nil {
-			t.url = u
+			t.url, t.replaced = u, make(chan struct{})
 			if !old.sameServer(u) {
 				t.conns = old.conns.elsewhere()
 			}
