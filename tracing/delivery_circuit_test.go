@@ -142,11 +142,9 @@ func TestLateSuccessDoesNotEndAPause(t *testing.T) {
 			case "slow":
 				time.Sleep(5 * time.Second)
 			case "refused":
-				if len(calls) == 0 {
-					calls = append(calls, time.Now())
+				if calls = append(calls, time.Now()); len(calls) == 1 {
 					return &tracing.ExportError{Err: errBackend, Retryable: true, RetryAfter: 30 * time.Second}
 				}
-				calls = append(calls, time.Now())
 			}
 			return nil
 		}

@@ -157,7 +157,7 @@ func (s *sender) replayEntry() {
 	helped := false            // it was delivered
 	for {
 		s.fates, s.left, s.undone, s.todo = s.fates[:0], s.left[:0], false, len(e.Ends)
-		s.deliver(EncodedBatch{Resource: e.Resource, data: e.Data, ends: e.Ends})
+		s.deliver(batchOf(e))
 		now := time.Now()
 		switch {
 		case !s.undone:
@@ -219,13 +219,18 @@ func (pl *pipeline) askNext() bool {
 		return false
 	}
 	s := sender{pl: pl, entry: &e, second: true, todo: len(e.Ends)}
-	s.deliver(EncodedBatch{Resource: e.Resource, data: e.Data, ends: e.Ends})
+	s.deliver(batchOf(&e))
 	if s.undone {
 		pl.spoolFull.Add(uint64(pl.spool.Return(&e)))
 		return false
 	}
 	s.commit()
 	return true
+}
+
+// batchOf returns what was taken out of the spool as exporters see it.
+func batchOf(e *spool.Entry) EncodedBatch {
+	return EncodedBatch{Resource: e.Resource, data: e.Data, ends: e.Ends}
 }
 
 // suspect reports whether the batch that is being replayed has failed for so long that it may be to blame.
