@@ -227,21 +227,13 @@ func TestBrokenPropagatorsFail(t *testing.T) {
 		{
 			name: "shares an array",
 			spoil: func(_ <-chan struct{}, p *plain) {
-				good := p.inject
-				p.inject = func(ctx context.Context, carrier propagation.TextMapCarrier) {
-					h, ok := carrier.(propagation.HeaderCarrier)
-					if !ok {
-						good(ctx, carrier)
-						return
-					}
-					m := propagation.MapCarrier{}
-					good(ctx, m)
+				p.writeHeader(func(h http.Header, m propagation.MapCarrier) {
 					all := make([]string, 0, len(m))
 					for _, name := range slices.Sorted(maps.Keys(m)) {
 						all = append(all, m[name])
 						h[http.CanonicalHeaderKey(name)] = all[len(all)-1:]
 					}
-				}
+				})
 			},
 			want: map[string]string{"headers apart": `what is added to one header of an http.Header that was written changes no other: X-Plain got a line, and there is {X-Plain: "`},
 		},
@@ -261,19 +253,11 @@ func TestBrokenPropagatorsFail(t *testing.T) {
 		{
 			name: "adds lines",
 			spoil: func(_ <-chan struct{}, p *plain) {
-				good := p.inject
-				p.inject = func(ctx context.Context, carrier propagation.TextMapCarrier) {
-					h, ok := carrier.(propagation.HeaderCarrier)
-					if !ok {
-						good(ctx, carrier)
-						return
-					}
-					m := propagation.MapCarrier{}
-					good(ctx, m)
+				p.writeHeader(func(h http.Header, m propagation.MapCarrier) {
 					for name, value := range m {
-						http.Header(h).Add(name, value)
+						h.Add(name, value)
 					}
-				}
+				})
 			},
 			want: map[string]string{"written over": "what Inject writes takes the place of what was there, as in a proxy that copies headers: an http.Header: got "},
 		},
@@ -603,6 +587,21 @@ func TestBrokenPropagatorsFail(t *testing.T) {
 			}, everything()...)
 			checkVerdict(t, tt.want, tt.more, broken)
 		})
+	}
+}
+
+// writeHeader has write put into an http.Header what p writes to other carriers.
+func (p *plain) writeHeader(write func(h http.Header, m propagation.MapCarrier)) {
+	good := p.inject
+	p.inject = func(ctx context.Context, carrier propagation.TextMapCarrier) {
+		h, ok := carrier.(propagation.HeaderCarrier)
+		if !ok {
+			good(ctx, carrier)
+			return
+		}
+		m := propagation.MapCarrier{}
+		good(ctx, m)
+		write(http.Header(h), m)
 	}
 }
 
