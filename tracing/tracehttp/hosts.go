@@ -35,9 +35,8 @@ import (
 // as they do in the URL, and are best listed in both forms, "bücher.example" and "xn--bcher-kva.example".
 //
 // It is the host of the request's URL that counts, which is where the request goes, and not its Host
-// header; a URL whose opaque part names another one matches no pattern but "*". Each redirect of an [http.Client] is
-// a request of its own. Requests that [WithFilter] leaves
-// untraced are not touched.
+// header; a URL whose opaque part names another one matches no pattern but "*". Each redirect of an
+// [http.Client] is a request of its own. Requests that [WithFilter] leaves untraced are not touched.
 //
 // The default is all hosts. Given without any pattern, no host gets the headers. A pattern that can match
 // nothing, such as a URL, does so: it is logged once, by slog.Default(), when the transport is made. Several
