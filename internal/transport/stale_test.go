@@ -3,15 +3,12 @@
 package transport_test
 
 import (
-	"bufio"
 	"io"
-	"net"
 	"net/http"
-	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -19,73 +16,57 @@ import (
 	"github.com/spandrel-go/spandrel/internal/transport"
 )
 
-// keptServer answers the first request on each connection, and does with the second one what second says. It
-// counts the connections, and the requests on each.
+// keptServer answers the first request on each connection with the first of answers, and the second one with the
+// second. It counts the requests on each.
 type keptServer struct {
-	url *url.URL
+	place
+	answers [2]string
 
-	mu       sync.Mutex // guards requests
-	requests []int
+	mu       sync.Mutex // guards all below
+	peers    []string
+	requests []int // of each of peers
 }
 
-const accepted = "HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n"
+// accepted is an answer after which the connection is kept. After any other, which is sent as it is and with the
+// request's body unread, it is closed.
+const accepted = "202"
 
 func newKeptServer(t *testing.T, first, second string) *keptServer {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	s := &keptServer{url: &url.URL{Scheme: "http", Host: listener.Addr().String(), Path: "/spans"}}
-	var served sync.WaitGroup
-	served.Go(func() {
-		for {
-			conn, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			s.mu.Lock()
-			n := len(s.requests)
-			s.requests = append(s.requests, 0)
-			s.mu.Unlock()
-			served.Go(func() { s.serve(conn, n, first, second) })
+	s := &keptServer{answers: [2]string{first, second}}
+	s.place = newPlace(t, func(w http.ResponseWriter, r *http.Request) {
+		answer := s.answers[s.count(r.RemoteAddr)-1]
+		if answer == accepted {
+			_, _ = io.Copy(io.Discard, r.Body)
+			w.WriteHeader(http.StatusAccepted)
+			return
 		}
-	})
-	t.Cleanup(func() {
-		assert.NoError(t, listener.Close())
-		served.Wait()
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if assert.NoError(t, err) {
+			_, _ = io.WriteString(conn, answer)
+			_ = conn.Close()
+		}
 	})
 	return s
 }
 
-func (s *keptServer) serve(conn net.Conn, n int, answers ...string) {
-	defer func() { _ = conn.Close() }()
-	in := bufio.NewReader(conn)
-	for _, answer := range answers {
-		r, err := http.ReadRequest(in)
-		if err != nil {
-			return
-		}
-		s.mu.Lock()
-		s.requests[n]++
-		s.mu.Unlock()
-		if answer == "" {
-			return // with the body unread, which resets the connection
-		}
-		_, _ = io.Copy(io.Discard, r.Body)
-		_, _ = io.WriteString(conn, answer)
+// count counts a request, and returns which one it is on its connection.
+func (s *keptServer) count(peer string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	i := slices.Index(s.peers, peer)
+	if i < 0 {
+		i = len(s.peers)
+		s.peers, s.requests = append(s.peers, peer), append(s.requests, 0)
 	}
+	s.requests[i]++
+	return s.requests[i]
 }
 
 func (s *keptServer) seen() []int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return append([]int(nil), s.requests...)
-}
-
-func (s *keptServer) client(t *testing.T) *transport.Client {
-	t.Helper()
-	c := transport.New(transport.Config{URL: s.url, Timeout: time.Minute})
-	t.Cleanup(c.Close)
-	return c
+	return slices.Clone(s.requests)
 }
 
 // A connection that the server closes when it is used again costs nothing, whatever the size of the body.
@@ -95,7 +76,7 @@ func TestPostOnAConnectionThatWasClosed(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newKeptServer(t, accepted, "")
-			c := s.client(t)
+			c := clientFor(t, s.place, nil)
 			body := []byte(strings.Repeat("x", size))
 			for range 3 {
 				_, failure := c.Post(t.Context(), transport.Request{Body: body})
@@ -110,7 +91,7 @@ func TestPostOnAConnectionThatWasClosed(t *testing.T) {
 func TestPostOnANewConnectionThatIsClosed(t *testing.T) {
 	t.Parallel()
 	s := newKeptServer(t, "", "")
-	_, failure := s.client(t).Post(t.Context(), transport.Request{Body: []byte("[]")})
+	_, failure := clientFor(t, s.place, nil).Post(t.Context(), transport.Request{Body: []byte("[]")})
 	require.NotNil(t, failure)
 	assert.True(t, failure.Retryable)
 	assert.Len(t, s.seen(), 1)
@@ -120,7 +101,7 @@ func TestPostOnANewConnectionThatIsClosed(t *testing.T) {
 func TestPostWhoseAnswerBreaksOff(t *testing.T) {
 	t.Parallel()
 	s := newKeptServer(t, accepted, "HTTP/1.1 202 Acc")
-	c := s.client(t)
+	c := clientFor(t, s.place, nil)
 	post(t, c)
 	_, failure := c.Post(t.Context(), transport.Request{Body: []byte("[]")})
 	require.NotNil(t, failure)
